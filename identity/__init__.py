@@ -1,0 +1,1 @@
+"""Digital identity: keys, credentials, status, trust, cards and the protocols that carry them."""

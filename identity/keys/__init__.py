@@ -1,0 +1,1 @@
+"""Public keys, signers and key agreement. Nothing here knows a message."""

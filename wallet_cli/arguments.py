@@ -1,0 +1,126 @@
+"""The command line (WIRE section A), as one table of commands and one of global options.
+
+Each command names the module that does it; that module is imported when it is called, so that
+``wallet --help`` costs little more than Python itself.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from wallet_cli.errors import UsageFault
+from wallet_cli.texts import Texts
+
+RESOLUTION_FORM = "ATTRIBUTE=RESOLUTION"
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises instead of leaving, so that ``--json`` also covers a wrong command line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageFault("usage", message)
+
+
+def build(texts: Texts) -> Parser:
+    everywhere = _global_options(texts)
+    parser = Parser(prog="wallet", description=texts("help.wallet"), parents=[everywhere], allow_abbrev=False)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(under: "argparse._SubParsersAction[Parser]", name: str, target: str | None) -> Parser:
+        key = f"help.{target.replace(':', '.')}" if target else f"help.{name}"
+        added = under.add_parser(
+            name, help=texts(key), description=texts(key), parents=[everywhere], allow_abbrev=False
+        )
+        if target:
+            added.set_defaults(run=target)
+        return added
+
+    def group(name: str) -> "argparse._SubParsersAction[Parser]":
+        return add(commands, name, None).add_subparsers(metavar="COMMAND", required=True)
+
+    init = add(commands, "init", "init:run")
+    init.add_argument("--sandbox", action="store_true", help=texts("help.sandbox"))
+
+    accept = add(group("offer"), "accept", "offer:accept")
+    accept.add_argument("uri", metavar="URI")
+    accept.add_argument("--tx-code", metavar="C", help=texts("help.tx_code"))
+    _card_options(accept, texts)
+
+    present = add(commands, "present", "present:run")
+    present.add_argument("uri", metavar="URI")
+
+    add(commands, "list", "credentials:list_all")
+    show = add(commands, "show", "credentials:show")
+    show.add_argument("id", metavar="ID")
+
+    login = add(group("card"), "login", "card:login")
+    login.add_argument("url", metavar="AUTHORIZATION_URL")
+    _card_options(login, texts)
+
+    _consent(group("consent"), add, texts)
+    add(commands, "timeline", "timeline:run")
+    add(commands, "history", "history:run")
+
+    verify = add(group("receipt"), "verify", "receipt:verify")
+    verify.add_argument("file", metavar="FILE", type=Path)
+
+    trust = add(group("trust"), "add", "trust:add")
+    what = trust.add_mutually_exclusive_group(required=True)
+    what.add_argument("anchor", metavar="URL|FILE", nargs="?")
+    what.add_argument("--registry", metavar="URL", help=texts("help.registry"))
+    what.add_argument("--issuer", metavar="URL", help=texts("help.issuer"))
+    trust.add_argument("--as", dest="use", choices=("issuer", "verifier"), help=texts("help.as"))
+    return parser
+
+
+def _consent(
+    under: "argparse._SubParsersAction[Parser]",
+    add: Callable[["argparse._SubParsersAction[Parser]", str, str | None], Parser],
+    texts: Texts,
+) -> None:
+    add(under, "list", "consent:list_all")
+    add(under, "show", "consent:show").add_argument("id", metavar="ID")
+    grant = add(under, "grant", "consent:grant")
+    grant.add_argument("uri", metavar="URI")
+    grant.add_argument("--drop", metavar="ATTRIBUTE", action="append", default=[], help=texts("help.drop"))
+    grant.add_argument("--days", metavar="N", type=int, help=texts("help.days"))
+    grant.add_argument("--max-uses", metavar="N", type=int, help=texts("help.max_uses"))
+    grant.add_argument(
+        "--resolution", metavar=RESOLUTION_FORM, action="append", default=[], help=texts("help.resolution")
+    )
+    grant.add_argument("--refuse", action="store_true", help=texts("help.refuse"))
+    withdraw = add(under, "withdraw", "consent:withdraw")
+    which = withdraw.add_mutually_exclusive_group(required=True)
+    which.add_argument("id", metavar="ID", nargs="?")
+    which.add_argument("--service", metavar="S", help=texts("help.service"))
+    which.add_argument("--all", action="store_true", help=texts("help.all"))
+    withdraw.add_argument("--attribute", metavar="A", action="append", help=texts("help.attribute"))
+
+
+def _card_options(parser: Parser, texts: Texts) -> None:
+    parser.add_argument("--card", metavar="FILE", type=Path, help=texts("help.card_file"))
+    parser.add_argument("--pin-file", metavar="FILE", type=Path, help=texts("help.pin_file"))
+    parser.add_argument("--pin-fd", metavar="N", type=int, help=texts("help.pin_fd"))
+
+
+def _global_options(texts: Texts) -> Parser:
+    """Taken before and after the sub-command. SUPPRESS: a sub-parser's default must not undo what stood before it."""
+    options = Parser(add_help=False, argument_default=argparse.SUPPRESS, allow_abbrev=False)
+    options.add_argument("--json", action="store_true", help=texts("help.json"))
+    options.add_argument("--yes", action="store_true", help=texts("help.yes"))
+    options.add_argument("--store", metavar="DIR", type=Path, help=texts("help.store"))
+    options.add_argument("--lang", choices=("es", "ca", "en"), help=texts("help.lang"))
+    options.add_argument("--map", metavar="PUBLIC=LOCAL", action="append", help=texts("help.map"))
+    options.add_argument("--passphrase-fd", metavar="N", type=int, help=texts("help.passphrase_fd"))
+    return options
+
+
+def language_asked(arguments: Sequence[str]) -> str | None:
+    """The value of ``--lang`` before argparse runs: its own help is already in that language."""
+    for position, argument in enumerate(arguments):
+        if argument == "--lang" and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith("--lang="):
+            return argument.removeprefix("--lang=")
+    return None

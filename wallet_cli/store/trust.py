@@ -1,0 +1,59 @@
+"""Whom this wallet believes: anchors, signed lists, issuers known by their address."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+from wallet_cli.store.database import Store
+
+Use = Literal["issuer", "verifier"]
+USES: tuple[Use, ...] = ("issuer", "verifier")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRegistry:
+    url: str
+    jws: str
+    version: int
+
+
+def add_anchor(store: Store, der: bytes, uses: tuple[Use, ...], *, now: int) -> None:
+    """Adding it again for another use keeps the first."""
+    fingerprint = sha256(der).hexdigest()
+    found = store.row("SELECT uses FROM anchor WHERE sha256 = ?", fingerprint)
+    together = {*uses, *(str(found[0]).split() if found else ())}
+    store.change(
+        "INSERT INTO anchor VALUES (?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET uses = excluded.uses",
+        fingerprint,
+        der,
+        " ".join(sorted(together)),
+        now,
+    )
+
+
+def anchors(store: Store, use: Use | None = None) -> list[bytes]:
+    """The certificates, DER; with ``use`` only those added for it."""
+    rows = store.rows("SELECT der, uses FROM anchor ORDER BY added, sha256")
+    return [bytes(der) for der, uses in rows if use is None or use in str(uses).split()]
+
+
+def save_registry(store: Store, registry: StoredRegistry) -> None:
+    store.change(
+        "INSERT INTO registry VALUES (?, ?, ?)"
+        " ON CONFLICT (url) DO UPDATE SET jws = excluded.jws, version = excluded.version",
+        registry.url,
+        registry.jws,
+        registry.version,
+    )
+
+
+def registries(store: Store) -> list[StoredRegistry]:
+    return [StoredRegistry(*row) for row in store.rows("SELECT url, jws, version FROM registry ORDER BY url")]
+
+
+def add_issuer(store: Store, url: str, *, now: int) -> None:
+    store.change("INSERT INTO known_issuer VALUES (?, ?) ON CONFLICT (url) DO NOTHING", url, now)
+
+
+def issuers(store: Store) -> list[str]:
+    return [str(row[0]) for row in store.rows("SELECT url FROM known_issuer ORDER BY url")]

@@ -13,6 +13,7 @@
      │    └── CredentialRevoked  we know: refused
      ├── CardError              an e-ID card, its token or its certificate is refused
      ├── FetchError             a permitted address did not answer as it should
+     ├── DidError               a DID cannot be read, or its key is not for this use
      └── ProtocolError          an OAuth, OpenID4VCI or OpenID4VP fault with its wire code
 
 A message names the thing, what was found and what was expected. It never holds a secret nor an
@@ -82,3 +83,7 @@ class ProtocolError(IdentityError):
         super().__init__(f"{code}: {description}")
         self.code = code
         self.description = description
+
+
+class DidError(IdentityError):
+    """A DID cannot be read, or its key is not for this use."""

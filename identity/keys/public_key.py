@@ -74,10 +74,19 @@ class PublicKey:
     def from_jwk_members(cls, jwk: Mapping[str, Any]) -> "PublicKey":
         """A key from a foreign JWK, which may carry ``kid``, ``use``, ``alg`` and more (RFC 7517 section 4).
 
-        Private members are refused.
+        Private members are refused, and a ``use`` or ``alg`` for something else than this key's signatures.
         """
         if "d" in jwk:
             raise KeyMaterialError("JWK: a private key where a public key was expected")
+        if jwk.get("use", "sig") != "sig":
+            raise KeyMaterialError("JWK: 'use' is not sig")
+        key = cls._from_coordinates(jwk)
+        if "alg" in jwk and not (isinstance(jwk["alg"], str) and jwk["alg"] in key.algorithms):
+            raise KeyMaterialError("JWK: 'alg' does not fit the key")
+        return key
+
+    @classmethod
+    def _from_coordinates(cls, jwk: Mapping[str, Any]) -> "PublicKey":
         match jwk.get("kty"), jwk.get("crv"):
             case "EC", str(crv) if crv in _CURVES:
                 curve, size = _CURVES[crv]

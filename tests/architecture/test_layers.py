@@ -51,9 +51,7 @@ class Import:
 
 
 def room_of(module: str) -> tuple[int, str] | None:
-    found = [
-        (rank, room) for rank, rooms in enumerate(RANKS) for room in rooms if f"{module}.".startswith(f"{room}.")
-    ]
+    found = [(rank, room) for rank, rooms in enumerate(RANKS) for room in rooms if f"{module}.".startswith(f"{room}.")]
     return max(found, key=lambda item: len(item[1]), default=None)
 
 

@@ -29,7 +29,7 @@ from identity.errors import EncodingError
 )
 def test_refused(text: str) -> None:
     for data in (text, text.encode()):
-        with pytest.raises(EncodingError, match="^the text: "):
+        with pytest.raises(EncodingError, match=r"^the text: "):
             strict_json.parse(data, what="the text")
 
 

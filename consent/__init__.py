@@ -1,0 +1,1 @@
+"""Consent that can be granted, used, withdrawn and audited."""

@@ -1,0 +1,104 @@
+"""Consent requests until their end or their first decision (WIRE C2), and the mailboxes they lie in."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError
+
+from consent.errors import LedgerConflict
+from consent.ledger.grants import REQUEST_OPEN, Entry, add_event, close_request
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    request_id: bytes
+    service: int
+    jws: str
+    expires: int
+    state: int
+    grant_id: bytes | None
+
+    def open_at(self, now: int) -> bool:
+        return self.state == REQUEST_OPEN and now < self.expires
+
+
+class RequestStore:
+    """Requests of one database. Each method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(
+        self, request_id: bytes, *, service: int, jws: str, expires: int, mailbox: bytes | None, entry: Entry
+    ) -> None:
+        """Raises LedgerConflict (``taken``)."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(
+                    text(
+                        "INSERT INTO request (request_id, service, jws, expires, mailbox, state) "
+                        "VALUES (:request_id, :service, :jws, :expires, :mailbox, 0)"
+                    ),
+                    {
+                        "request_id": request_id,
+                        "service": service,
+                        "jws": jws,
+                        "expires": expires,
+                        "mailbox": mailbox,
+                    },
+                )
+                add_event(connection, entry, None, 0)
+        except IntegrityError:
+            raise LedgerConflict("taken") from None
+
+    def get(self, request_id: bytes) -> StoredRequest | None:
+        with self._engine.begin() as connection:
+            found = connection.execute(
+                text(f"SELECT {_COLUMNS} FROM request WHERE request_id = :request_id"), {"request_id": request_id}
+            ).first()
+        return StoredRequest(*found) if found else None
+
+    def refuse(self, request_id: bytes, *, now: int, entry: Entry) -> None:
+        """Closes a request by the resident's refusal. Raises LedgerConflict (``request_closed``)."""
+        with self._engine.begin() as connection:
+            close_request(connection, request_id, grant_id=None, given=False, now=now)
+            add_event(connection, entry, None, 0)
+
+    def waiting(self, account: int, *, now: int) -> list[StoredRequest]:
+        """What lies undecided in the account's mailboxes."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(
+                text(
+                    f"SELECT {_COLUMNS} FROM request WHERE state = 0 AND expires > :now AND mailbox IN "
+                    "(SELECT mailbox FROM mailbox WHERE account = :account) ORDER BY expires"
+                ),
+                {"now": now, "account": account},
+            ).all()
+        return [StoredRequest(*row) for row in rows]
+
+    def add_mailbox(self, mailbox: bytes, account: int, *, at_most: int) -> None:
+        """Raises LedgerConflict (``taken``, ``too_many``)."""
+        try:
+            with self._engine.begin() as connection:
+                count = connection.execute(
+                    text("SELECT count(*) FROM mailbox WHERE account = :account"), {"account": account}
+                ).scalar()
+                if count is not None and count >= at_most:
+                    raise LedgerConflict("too_many")
+                connection.execute(
+                    text("INSERT INTO mailbox (mailbox, account) VALUES (:mailbox, :account)"),
+                    {"mailbox": mailbox, "account": account},
+                )
+        except IntegrityError:
+            raise LedgerConflict("taken") from None
+
+    def remove_mailbox(self, mailbox: bytes, account: int) -> bool:
+        with self._engine.begin() as connection:
+            removed = connection.execute(
+                text("DELETE FROM mailbox WHERE mailbox = :mailbox AND account = :account"),
+                {"mailbox": mailbox, "account": account},
+            )
+            return removed.rowcount == 1
+
+
+_COLUMNS = "request_id, service, jws, expires, state, grant_id"

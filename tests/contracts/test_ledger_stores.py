@@ -1,0 +1,394 @@
+"""What every database of the consent service promises: one suite, each store."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from consent.errors import LedgerConflict
+from consent.ledger import grants
+from consent.ledger.accounts import RECOVERY_SECONDS, AccountStore
+from consent.ledger.declarations import DeclarationStore
+from consent.ledger.events import EventStore
+from consent.ledger.grants import Entry, GrantBody, GrantStore, HotRow
+from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.proofs import PROOF_SECONDS, ProofStore
+from consent.ledger.requests import RequestStore
+from consent.ledger.schema import open_engine, upgrade
+
+NOW = 1_795_315_110
+GRANT = bytes(range(16))
+REQUEST = bytes(range(16, 32))
+JTI = bytes(16)
+SERVICE, HOLDER, PURPOSE, ACCOUNT = 1, 2, 3, 4
+KEY = "grant-key-thumbprint"
+
+
+@pytest.fixture(params=["sqlite"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path / 'consent.db'}")
+    upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def store(engine: Engine) -> GrantStore:
+    return GrantStore(engine)
+
+
+def entry(row: HotRow | None = None, kind: Kind = Kind.USE) -> Entry:
+    counter = row.counter if row else 0
+    leaf = Leaf(kind, 0, row.grant_id if row else GRANT, counter, 0, 0, 0, 0, 0, 0, bytes(32))
+    return Entry(kind, leaf.to_bytes(), "sealed", receipt_id=None)
+
+
+def hot(**changes: Any) -> HotRow:
+    row = HotRow(
+        grant_id=GRANT, account=ACCOUNT, service=SERVICE, holder=HOLDER, purpose=PURPOSE, state=grants.GIVEN,
+        mask=0b111, not_before=NOW - 10, not_after=NOW + 1_000, counter=1, act=0, uses=0, max_uses=0,
+        window_start=0, window_uses=0, window_max=0, window_seconds=0, status_index=0,
+    )  # fmt: skip
+    return replace(row, **changes)
+
+
+def body() -> GrantBody:
+    return GrantBody("grant", "locator", KEY, bytes(32), "{}", None, None)
+
+
+def ask(engine: Engine, request_id: bytes = REQUEST, expires: int = NOW + 600) -> None:
+    RequestStore(engine).add(
+        request_id, service=SERVICE, jws="jws", expires=expires, mailbox=None, entry=entry(kind=Kind.REQUEST)
+    )
+
+
+def give(engine: Engine, **changes: int) -> GrantStore:
+    ask(engine)
+    store = GrantStore(engine)
+    store.give(hot(**changes), body(), request_id=REQUEST, now=NOW, make_entry=entry)
+    return store
+
+
+def use(store: GrantStore, *, now: int = NOW, mask: int = 1, jti: int = 0, **changes: int) -> HotRow | None:
+    named = {"service": SERVICE, "holder": HOLDER, "purpose": PURPOSE} | changes
+    return store.use(
+        GRANT, mask=mask, now=now, jti=jti.to_bytes(16, "big"), request_hash=bytes(32), expires=now + 60,
+        make_entry=entry, **named,
+    )  # fmt: skip
+
+
+def withdraw(store: GrantStore, mask: int | None = None, key: str = KEY, at: int = NOW * 1000) -> grants.Ended | None:
+    return store.withdraw(GRANT, thumbprint=key, mask=mask, at_milliseconds=at, make_entry=entry)
+
+
+def leaves(engine: Engine) -> int:
+    with engine.begin() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM event")).scalar_one())
+
+
+def test_give_and_read_back(engine: Engine) -> None:
+    store = give(engine, mask=1 << 63 | 1)
+    assert store.row(GRANT) == hot(mask=1 << 63 | 1)
+    assert store.body(GRANT) == body()
+    assert store.of_account(ACCOUNT) == [hot(mask=1 << 63 | 1)]
+    request = RequestStore(engine).get(REQUEST)
+    assert request is not None and not request.open_at(NOW) and request.grant_id == GRANT
+
+
+def test_first_decision_closes_a_request(engine: Engine) -> None:
+    store = give(engine)
+    other = bytes(reversed(GRANT))
+    with pytest.raises(LedgerConflict, match="request_closed"):
+        store.give(replace(hot(), grant_id=other), body(), request_id=REQUEST, now=NOW, make_entry=entry)
+    with pytest.raises(LedgerConflict, match="request_closed"):
+        RequestStore(engine).refuse(REQUEST, now=NOW, entry=entry())
+    assert store.row(other) is None and leaves(engine) == 2
+
+
+def test_expired_and_unknown_requests_are_closed(engine: Engine) -> None:
+    ask(engine, expires=NOW)
+    for request_id in (REQUEST, bytes(16)):
+        with pytest.raises(LedgerConflict, match="request_closed"):
+            GrantStore(engine).give(hot(), body(), request_id=request_id, now=NOW, make_entry=entry)
+    assert GrantStore(engine).row(GRANT) is None
+
+
+def test_taken_ids_leave_everything_as_it_was(engine: Engine) -> None:
+    store = give(engine)
+    second = bytes(15) + b"\1"
+    ask(engine, second)
+    with pytest.raises(LedgerConflict, match="taken"):
+        store.give(hot(), body(), request_id=second, now=NOW, make_entry=entry)
+    request = RequestStore(engine).get(second)
+    assert request is not None and request.open_at(NOW)
+    with pytest.raises(LedgerConflict, match="taken"):
+        ask(engine, second)
+
+
+def test_a_grant_withdrawn_before_it_came(engine: Engine) -> None:
+    ask(engine)
+    ProofStore(engine).note_withdrawal(GRANT, KEY, "null", now=NOW)
+    ProofStore(engine).note_withdrawal(GRANT, KEY, "null", now=NOW)
+    with pytest.raises(LedgerConflict, match="withdrawn"):
+        GrantStore(engine).give(hot(), body(), request_id=REQUEST, now=NOW, make_entry=entry)
+    request = RequestStore(engine).get(REQUEST)
+    assert request is not None and request.open_at(NOW)
+
+
+def test_use_counts(engine: Engine) -> None:
+    store = give(engine)
+    first, second = use(store, jti=1), use(store, jti=2)
+    assert first is not None and (first.counter, first.uses) == (2, 1)
+    assert second is not None and (second.counter, second.uses) == (3, 2)
+    assert leaves(engine) == 4
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"service": 9}, {"holder": 9}, {"purpose": 9}, {"mask": 0b1001}, {"now": NOW - 11}, {"now": NOW + 1_000}],
+)
+def test_use_outside_the_grant(engine: Engine, changes: dict[str, int]) -> None:
+    store = give(engine)
+    assert use(store, **changes) is None
+    assert store.row(GRANT) == hot() and leaves(engine) == 2
+    assert use(store) is not None, "a refused request does not spend its jti"
+
+
+def test_replay_is_noticed(engine: Engine) -> None:
+    store = give(engine)
+    assert use(store, jti=7) is not None
+    with pytest.raises(LedgerConflict, match="replayed"):
+        use(store, jti=7)
+    assert store.seen_use_request(SERVICE, (7).to_bytes(16, "big")) == bytes(32)
+    assert store.seen_use_request(SERVICE, (8).to_bytes(16, "big")) is None
+    row = store.row(GRANT)
+    assert row is not None and row.uses == 1
+
+
+def test_max_uses_is_exact(engine: Engine) -> None:
+    store = give(engine, max_uses=2)
+    assert [use(store, jti=n) is not None for n in range(3)] == [True, True, False]
+
+
+def test_frequency_window_begins_with_its_first_use(engine: Engine) -> None:
+    store = give(engine, window_max=2, window_seconds=100)
+    times = (NOW + 5, NOW + 6, NOW + 104, NOW + 105, NOW + 106, NOW + 107)
+    allowed = [use(store, now=now, jti=now) is not None for now in times]
+    assert allowed == [True, True, False, True, True, False]
+
+
+@pytest.mark.parametrize("state", [grants.GIVEN, grants.PAUSED])
+def test_withdrawal_always_wins(engine: Engine, state: int) -> None:
+    store = give(engine, state=state)
+    ended = withdraw(store)
+    assert ended is not None and not ended.repeated
+    assert (ended.row.state, ended.row.mask, ended.counter) == (grants.WITHDRAWN, 0, 2)
+    assert use(store) is None
+    again = withdraw(store, at=NOW * 1000 + 99)
+    assert again is not None and again.repeated
+    assert (again.counter, again.effective_at) == (2, NOW * 1000)
+    assert leaves(engine) == 3
+
+
+def test_withdrawal_by_another_key_or_of_an_unknown_grant(engine: Engine) -> None:
+    store = GrantStore(engine)
+    assert withdraw(store) is None
+    give(engine)
+    assert withdraw(store, key="another") is None
+    assert store.row(GRANT) == hot() and leaves(engine) == 2
+
+
+def test_withdrawal_of_attributes(engine: Engine) -> None:
+    store = give(engine)
+    one = withdraw(store, 0b001)
+    assert one is not None and (one.row.mask, one.row.state, one.counter) == (0b110, grants.GIVEN, 2)
+    again = withdraw(store, 0b001, at=NOW * 1000 + 5)
+    assert again is not None and again.repeated and (again.counter, again.effective_at) == (2, NOW * 1000)
+    assert use(store, mask=0b001) is None and use(store, mask=0b010) is not None
+    rest = withdraw(store, 0b111)
+    assert rest is not None and (rest.row.state, rest.row.mask) == (grants.WITHDRAWN, 0)
+
+
+def test_withdrawal_of_an_attribute_never_granted(engine: Engine) -> None:
+    store = give(engine)
+    nothing = withdraw(store, 0b1000)
+    assert nothing is not None and nothing.repeated and nothing.row == hot()
+
+
+def test_revocation_by_its_own_service_only(engine: Engine) -> None:
+    store = give(engine)
+    assert store.revoke(GRANT, service=9, at_milliseconds=1, make_entry=entry) is None
+    ended = store.revoke(GRANT, service=SERVICE, at_milliseconds=1, make_entry=entry)
+    assert ended is not None and ended.row.state == grants.REVOKED
+    again = withdraw(store)
+    assert again is not None and again.repeated and again.row.state == grants.REVOKED
+
+
+def pause(row: HotRow, _: GrantBody) -> tuple[HotRow, str]:
+    return replace(row, state=grants.PAUSED), "{}"
+
+
+def act(store: GrantStore, number: int, act_hash: str) -> HotRow:
+    return store.act(GRANT, act=number, act_hash=act_hash, change=pause, make_entry=entry)
+
+
+def test_acts_are_numbered(engine: Engine) -> None:
+    store = give(engine)
+    done = act(store, 1, "one")
+    assert (done.state, done.act, done.counter) == (grants.PAUSED, 1, 2)
+    assert act(store, 1, "one") == done, "the same act again gets its first answer"
+    for number, act_hash in ((1, "other"), (3, "three"), (0, "zero")):
+        with pytest.raises(LedgerConflict, match="act_number") as caught:
+            act(store, number, act_hash)
+        assert caught.value.act == 1
+    assert use(store) is None
+    assert leaves(engine) == 3
+
+
+def test_a_forbidden_act_changes_nothing(engine: Engine) -> None:
+    store = give(engine)
+
+    def forbid(row: HotRow, body: GrantBody) -> tuple[HotRow, str]:
+        raise ValueError("wider")
+
+    with pytest.raises(ValueError, match="wider"):
+        store.act(GRANT, act=1, act_hash="x", change=forbid, make_entry=entry)
+    assert store.row(GRANT) == hot() and leaves(engine) == 2
+
+
+def test_no_act_after_the_end(engine: Engine) -> None:
+    store = give(engine)
+    withdraw(store)
+    with pytest.raises(LedgerConflict):
+        act(store, 1, "one")
+    row = store.row(GRANT)
+    assert row is not None and row.state == grants.WITHDRAWN
+
+
+def test_one_deny_leaf_an_hour(engine: Engine) -> None:
+    store = give(engine)
+    written = [store.deny(GRANT, now=NOW + at, make_entry=entry) for at in (0, 1, 3_599, 3_600, 3_601)]
+    assert written == [True, False, False, True, False]
+    assert store.row(GRANT) == hot(), "a deny does not count"
+
+
+def test_a_failing_entry_undoes_the_act(engine: Engine) -> None:
+    store = give(engine)
+
+    def broken(_: HotRow) -> Entry:
+        raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        store.withdraw(GRANT, thumbprint=KEY, mask=None, at_milliseconds=1, make_entry=broken)
+    assert store.row(GRANT) == hot()
+
+
+def test_places_follow_the_order_of_acts_and_minutes_never_fall(engine: Engine) -> None:
+    store = give(engine)
+    events = EventStore(engine)
+    assert (events.place(minute=100), events.place(minute=100)) == (2, 0)
+    use(store)
+    withdraw(store)
+    assert events.place(minute=99) == 2
+    placed = [Leaf.from_bytes(leaf) for leaf in events.leaves_from(0)]
+    assert [leaf.minute for leaf in placed] == [100, 100, 100, 100]
+    assert [leaf.counter for leaf in placed] == [0, 1, 2, 3]
+    assert events.size() == 4 and len(events.leaves_from(3)) == 1
+    found = events.of_grant(GRANT, 3)
+    assert found is not None and found.leaf_index == 3
+
+
+def test_timeline_is_the_accounts_own(engine: Engine) -> None:
+    store = give(engine)
+    events = EventStore(engine)
+    events.place(minute=1)
+    use(store)
+    items = events.timeline(ACCOUNT, after=-1, at_most=10)
+    assert [(item.counter, item.leaf_index) for item in items] == [(1, 1), (2, None)]
+    assert events.timeline(ACCOUNT + 1, after=-1, at_most=10) == []
+    events.place(minute=1)
+    assert [item.leaf_index for item in events.timeline(ACCOUNT, after=1, at_most=10)] == [2]
+
+
+def test_accounts(engine: Engine) -> None:
+    store = AccountStore(engine)
+
+    def enrol(claim: bytes, key: str, now: int = NOW) -> tuple[int, bool, int]:
+        account, known = store.enrol(claim_hash=claim, thumbprint=key, account_jwk="{}", view_jwk="{}", now=now)
+        return account.number, known, account.full_after
+
+    number, known, full_after = enrol(b"a", "one")
+    assert (known, full_after) == (False, 0)
+    assert enrol(b"a", "one") == (number, True, 0), "the same key again is no recovery"
+    assert enrol(b"a", "two") == (number, True, NOW + RECOVERY_SECONDS)
+    assert store.by_key("one") is None
+    account = store.by_key("two")
+    assert account is not None and account == store.by_number(number)
+    with pytest.raises(LedgerConflict, match="taken"):
+        enrol(b"b", "two")
+
+
+def test_enrolment_nonces_are_single_use_and_bound(engine: Engine) -> None:
+    store = AccountStore(engine)
+    store.offer_nonce("n", "key", now=NOW, expires=NOW + 600)
+    assert not store.spend_nonce("n", "other", now=NOW)
+    assert not store.spend_nonce("n", "key", now=NOW + 600)
+    assert store.spend_nonce("n", "key", now=NOW + 599)
+    assert not store.spend_nonce("n", "key", now=NOW)
+
+
+def test_proofs_are_single_use(engine: Engine) -> None:
+    store = ProofStore(engine)
+    assert store.spend("key", "jti", now=NOW)
+    assert not store.spend("key", "jti", now=NOW + PROOF_SECONDS - 1)
+    assert store.spend("other", "jti", now=NOW)
+    assert store.spend("key", "jti", now=NOW + PROOF_SECONDS)
+
+
+def test_declarations_are_numbered_and_versions_rise(engine: Engine) -> None:
+    store = DeclarationStore(engine)
+
+    def add(version: int, jws: str, party: str = "one") -> int:
+        stored = store.add(
+            declaration_id="rent", version=version, typ="t", party_id=party, purposes=("p",), jws=jws,
+            make_entry=lambda number: entry(kind=Kind.DECLARE),
+        )  # fmt: skip
+        return stored.party
+
+    assert add(1, "a") == add(1, "a") == 1
+    assert leaves(engine) == 1
+    with pytest.raises(LedgerConflict, match="taken"):
+        add(1, "b")
+    assert add(3, "c") == 1
+    for version, party in ((2, "one"), (4, "two")):
+        with pytest.raises(LedgerConflict, match="version"):
+            add(version, "d", party)
+    assert [declaration.jws for declaration in store.all()] == ["a", "c"]
+    assert store.parties() == {"one": 1} and store.purposes() == {"p": 1}
+
+
+def test_mailboxes(engine: Engine) -> None:
+    store = RequestStore(engine)
+    box = bytes(16)
+    store.add_mailbox(box, ACCOUNT, at_most=1)
+    with pytest.raises(LedgerConflict, match="too_many"):
+        store.add_mailbox(GRANT, ACCOUNT, at_most=1)
+    with pytest.raises(LedgerConflict, match="taken"):
+        store.add_mailbox(box, ACCOUNT + 1, at_most=1)
+    store.add(REQUEST, service=1, jws="jws", expires=NOW + 1, mailbox=box, entry=entry())
+    assert [request.request_id for request in store.waiting(ACCOUNT, now=NOW)] == [REQUEST]
+    assert store.waiting(ACCOUNT, now=NOW + 1) == [] and store.waiting(ACCOUNT + 1, now=NOW) == []
+    assert not store.remove_mailbox(box, ACCOUNT + 1) and store.remove_mailbox(box, ACCOUNT)
+
+
+def test_it_is_all_there_after_reopening(engine: Engine) -> None:
+    give(engine)
+    url = engine.url
+    engine.dispose()
+    again = open_engine(str(url))
+    upgrade(again)
+    assert GrantStore(again).row(GRANT) == hot()
+    again.dispose()

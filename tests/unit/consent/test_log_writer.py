@@ -1,0 +1,148 @@
+"""The writer of the log: what a crash, a second writer or an old database may leave behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consent.errors import LogError, LogInUse, StoreBehindLog
+from consent.log import checkpoint, proof, writer
+from consent.log.writer import LogWriter
+from identity.keys.ed25519 import Ed25519Signer
+
+SIGNER = Ed25519Signer(bytes(range(32)))
+ORIGIN = "log.example/log/1"
+
+
+def entries(count: int, start: int = 0) -> list[bytes]:
+    return [f"entry {number}".encode() for number in range(start, start + count)]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[LogWriter]:
+    opened = LogWriter(tmp_path, ORIGIN, SIGNER)
+    yield opened
+    opened.close()
+
+
+def reopen(log: LogWriter, folder: Path) -> LogWriter:
+    log.close()
+    return LogWriter(folder, ORIGIN, SIGNER)
+
+
+def test_an_empty_log_has_a_checkpoint(log: LogWriter, tmp_path: Path) -> None:
+    assert checkpoint.verify((tmp_path / "checkpoint").read_text(), log.key).size == 0
+
+
+@pytest.mark.parametrize("batches", [[1], [255, 1], [256], [257], [300, 300], [256 * 256 + 3]])
+def test_every_proof_verifies_after_reopening(log: LogWriter, tmp_path: Path, batches: list[int]) -> None:
+    for batch in batches:
+        assert log.append(entries(batch, log.size)) == log.size - batch
+    again = reopen(log, tmp_path)
+    total = sum(batches)
+    for index in {0, 1, total // 2, total - 1} & set(range(total)):
+        verified = proof.verify(again.prove(index), again.key)
+        assert (verified.entry, verified.index) == (f"entry {index}".encode(), index)
+    again.close()
+
+
+def test_a_second_writer_is_refused(log: LogWriter, tmp_path: Path) -> None:
+    with pytest.raises(LogInUse):
+        LogWriter(tmp_path, ORIGIN, SIGNER)
+
+
+def test_an_append_of_nothing_signs_nothing(log: LogWriter, tmp_path: Path) -> None:
+    assert log.append([]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "checkpoint.0", "writer.lock"]
+
+
+@pytest.mark.parametrize("step", ["tile", "checkpoint.3", "checkpoint"])
+def test_a_failing_write_leaves_a_log_that_can_be_continued(
+    log: LogWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    log.append(entries(2))
+    real = writer.replace
+
+    def failing(path: Path, content: bytes, *, sync_folder: bool = True) -> None:
+        if path.name == step or (step == "tile" and "/tile/0/" in str(path)):
+            raise OSError("disk full")
+        real(path, content, sync_folder=sync_folder)
+
+    monkeypatch.setattr(writer, "replace", failing)
+    with pytest.raises(OSError, match="disk full"):
+        log.append(entries(1, 2))
+    assert log.size == 2
+    proof.verify(log.prove(1), log.key)
+    monkeypatch.undo()
+    again = reopen(log, tmp_path)
+    # Where the checkpoint of 3 had been signed, the log goes on from there: it must not be forgotten.
+    assert again.size == (3 if step == "checkpoint" else 2)
+    if again.size == 2:
+        again.append(entries(1, 2))
+    proof.verify(again.prove(2), again.key)
+    again.close()
+
+
+def test_recovery_appends_what_the_store_has(log: LogWriter) -> None:
+    stored = entries(1_000)
+    log.append(stored[:300])
+    assert log.recover(lambda index: stored[index : index + 256], len(stored)) == 700
+    assert log.size == 1_000
+    assert log.recover(lambda index: stored[index : index + 256], len(stored)) == 0
+
+
+def test_a_store_that_is_behind_signs_nothing(log: LogWriter, tmp_path: Path) -> None:
+    stored = entries(5)
+    log.append(stored)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreBehindLog, match="the store has 4 entries"):
+        log.recover(lambda index: stored[index:4], 4)
+    other = [*stored[:4], b"another history", b"longer"]
+    with pytest.raises(StoreBehindLog, match="entry 4"):
+        log.recover(lambda index: other[index:], 6)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_store_that_claims_more_than_it_gives(log: LogWriter) -> None:
+    with pytest.raises(StoreBehindLog, match="claims 2"):
+        log.recover(lambda index: entries(2)[index:1], 2)
+
+
+def test_another_history_of_a_signed_size_is_refused(log: LogWriter, tmp_path: Path) -> None:
+    log.append(entries(2))
+    (tmp_path / "checkpoint.3").write_text("a checkpoint of 3 that was signed elsewhere")
+    with pytest.raises(LogError, match="nothing was signed anew"):
+        log.append(entries(1, 2))
+
+
+@pytest.mark.parametrize("damage", ["tile/0/000.p/3", "tile/entries/000.p/3", "checkpoint.3"])
+def test_damaged_files_are_noticed_on_opening(log: LogWriter, tmp_path: Path, damage: str) -> None:
+    log.append(entries(3))
+    log.close()
+    content = bytearray((tmp_path / damage).read_bytes())
+    content[-2] ^= 1
+    (tmp_path / damage).write_bytes(bytes(content))
+    with pytest.raises(LogError):
+        LogWriter(tmp_path, ORIGIN, SIGNER)
+
+
+def test_another_key_or_origin_does_not_open_it(log: LogWriter, tmp_path: Path) -> None:
+    log.close()
+    for origin, signer in ((ORIGIN, Ed25519Signer(bytes(32))), ("other.example", SIGNER)):
+        with pytest.raises(LogError):
+            LogWriter(tmp_path, origin, signer)
+
+
+def test_a_checkpoint_without_its_kept_copy(log: LogWriter, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.0").unlink()
+    with pytest.raises(LogError, match="kept copy"):
+        reopen(log, tmp_path)
+
+
+def test_entries_outside(log: LogWriter) -> None:
+    log.append(entries(1))
+    for index in (-1, 1):
+        with pytest.raises(LogError):
+            log.prove(index)
+    with pytest.raises(LogError):
+        log.append([bytes(65_536)])

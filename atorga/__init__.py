@@ -1,0 +1,1 @@
+"""The composition root: the ``atorga`` command, its configuration, and the sandbox town."""

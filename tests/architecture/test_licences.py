@@ -21,9 +21,9 @@ def locked() -> list[str]:
 def licence_of(package: Distribution) -> str:
     meta = package.metadata
     classifiers = [line for line in meta.get_all("Classifier") or [] if line.startswith("License ::")]
-    expression = meta["License-Expression"] if "License-Expression" in meta else ""
+    expression = "".join(meta.get_all("License-Expression") or [])
     # Some packages put the whole text here; its first line names it.
-    first_line = (meta["License"] if "License" in meta else "").strip().splitlines()[:1]
+    first_line = "".join(meta.get_all("License") or []).strip().splitlines()[:1]
     return " | ".join([expression, *classifiers, *first_line])
 
 

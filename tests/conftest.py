@@ -6,6 +6,11 @@ import shutil
 import pytest
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long texts are named by their argument: keys drawn at import would give each worker other test names."""
+    return argname if isinstance(val, (str, bytes)) and len(val) > 40 else None
+
+
 @pytest.fixture
 def require() -> "Requirement":
     return Requirement()

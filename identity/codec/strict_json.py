@@ -25,12 +25,18 @@ def parse(data: bytes | str, *, what: str, max_bytes: int = MAX_BYTES, max_depth
     if len(data) > max_bytes:
         raise EncodingError(f"{what}: {len(data)} bytes, at most {max_bytes} are read")
     try:
-        text = data.decode("utf-8") if isinstance(data, bytes) else data
-        value = json.loads(text, object_pairs_hook=_members, parse_constant=_constant, parse_float=_finite)
-        _check_depth(value, max_depth)
-        if "\\u" in text or isinstance(data, str):
-            # An escape can spell half of a surrogate pair, which no UTF-8 text can carry on.
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        # A str may hold half of a surrogate pair, which no UTF-8 text can carry on.
+        text = data.decode("utf-8") if isinstance(data, bytes) else data.encode("utf-8").decode("utf-8")
+        text = text.strip(_WHITE_SPACE)
+        value, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            raise EncodingError("text after the value")
+        # Where there are fewer brackets than levels allowed, nothing can be nested too deeply.
+        if text.count("[") + text.count("{") > max_depth:
+            _check_depth(value, max_depth)
+        if "\\u" in text:
+            # An escape can spell half of a pair as well.
+            _ENCODER.encode(value).encode("utf-8")
     except EncodingError as fault:
         raise EncodingError(f"{what}: {fault}") from None
     except (ValueError, RecursionError):
@@ -50,7 +56,7 @@ def parse_object(
 
 def compact(value: Any) -> bytes:
     """JSON without spaces in UTF-8, members in the order given. Not canonical: see ``jcs``."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -83,3 +89,11 @@ def _check_depth(value: Any, remaining: int) -> None:
     for child in children:
         if isinstance(child, dict | list):
             _check_depth(child, remaining - 1)
+
+
+_WHITE_SPACE = " \t\n\r"
+"""RFC 8259 section 2; Python would strip more."""
+
+# Made once: making them costs more than reading a disclosure.
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_float=_finite)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)

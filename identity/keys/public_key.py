@@ -101,6 +101,11 @@ class PublicKey:
         raise KeyMaterialError("JWK: kty and crv must be EC with P-256, P-384, P-521 or OKP with Ed25519")
 
     def jwk(self) -> dict[str, str]:
+        """The public JWK, exactly ``kty, crv, x, y`` or ``kty, crv, x``; the caller may change its copy."""
+        return dict(self._jwk)
+
+    @cached_property
+    def _jwk(self) -> dict[str, str]:
         if isinstance(self._key, ec.EllipticCurvePublicKey):
             point = self._key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
             half = len(point) // 2
@@ -117,7 +122,7 @@ class PublicKey:
     @cached_property
     def thumbprint(self) -> str:
         """RFC 7638: SHA-256 over the required members in lexicographic order, as b64."""
-        jwk = self.jwk()
+        jwk = self._jwk
         members = ",".join(f'"{name}":"{jwk[name]}"' for name in sorted(jwk))
         return base64url.encode(sha256(f"{{{members}}}".encode("ascii")).digest())
 

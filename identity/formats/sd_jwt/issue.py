@@ -1,6 +1,6 @@
 """Concealing claims behind digests (RFC 9901 sections 4.2 and 5), and signing the rest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,8 +13,13 @@ from identity.formats.sd_jwt.spec import DEFAULT_SD_ALG, ELLIPSIS, RESERVED, SD,
 from identity.keys.signer import Signer
 from identity.randomness import Random
 
-SALT_BYTES = 16
-"""Section 9.3: at least 128 bits, fresh for each disclosure."""
+SALT_BYTES = 18
+"""Section 9.3 asks for at least 16, fresh for each disclosure; 18 fill their base64url to the last bit."""
+
+SALT_CHARACTERS = 24
+
+SALTS_AT_ONCE = 16
+"""One call for random bytes serves a usual credential; what is left over is thrown away."""
 
 DIGEST_BYTES = 32
 
@@ -31,6 +36,18 @@ def issue(
 ) -> str:
     """A compact SD-JWT with all its disclosures. Parameters as ``conceal`` and ``jws.sign``."""
     payload, disclosures = conceal(claims, disclosable, random=random, decoys=decoys)
+    return sign(payload, disclosures, signer, typ=typ, header=header)
+
+
+def sign(
+    payload: Mapping[str, Any],
+    disclosures: Sequence[str],
+    signer: Signer,
+    *,
+    typ: str | None,
+    header: Mapping[str, Any] | None = None,
+) -> str:
+    """The second half of ``issue``, for a profile that adds claims which it never conceals."""
     try:
         issuer_signed = jws.sign(payload, signer, typ=typ, header=header)
     except (TypeError, ValueError):
@@ -68,6 +85,8 @@ class _Marks:
 
 _NONE = _Marks()
 
+_CONTAINERS = (dict, list)
+
 
 @lru_cache(maxsize=64)
 def _marks(disclosable: tuple[ClaimPath, ...]) -> _Marks:
@@ -87,23 +106,28 @@ class _Concealment:
         self.disclosures: list[str] = []
         self._random = random
         self._decoys = decoys
+        self._salts: list[str] = []
 
     def object(self, node: Mapping[str, Any], marks: _Marks, *, through_all: bool) -> dict[str, Any]:
-        below = marks.below
-        if below.keys() - node.keys():
-            self._check_members(below, node, through_all)
-        payload: dict[str, Any] = {}
+        if not RESERVED.isdisjoint(node):
+            raise SdJwtError(f"SD-JWT: a claim must not be named {min(RESERVED & node.keys())!r}")
+        payload = dict(node)
         digests: list[str] = []
-        for name, value in node.items():
-            if name in RESERVED:
-                raise SdJwtError(f"SD-JWT: a claim must not be named {name!r}")
-            mark = below.get(name, _NONE)
-            if mark.below or isinstance(value, dict | list):
-                value = self._value(value, mark, through_all)
+        for name, mark in marks.below.items():
+            if not isinstance(name, str):
+                raise SdJwtError("SD-JWT: a disclosable path names an element of an object")
+            if name not in payload:
+                if not through_all:
+                    raise SdJwtError("SD-JWT: a disclosable path names a claim that is not there")
+                continue
+            value = self._value(payload.pop(name), mark, through_all)
             if mark.here:
                 digests.append(self._add(disclosure.encode_property(self._salt(), name, value)))
             else:
                 payload[name] = value
+        for name, value in payload.items():
+            if name not in marks.below and isinstance(value, _CONTAINERS):
+                self._value(value, _NONE, through_all)
         if digests:
             digests.extend(self._decoy() for _ in range(self._decoys))
             # Section 4.2.4.1: sorted, so that the order of the claims does not show.
@@ -130,29 +154,23 @@ class _Concealment:
         return payload
 
     def _value(self, node: Any, marks: _Marks, through_all: bool) -> Any:
+        if not isinstance(node, _CONTAINERS):
+            if marks.below:
+                raise SdJwtError("SD-JWT: a disclosable path goes into a value that is no object or array")
+            return node
         if isinstance(node, dict):
             return self.object(node, marks, through_all=through_all)
-        if isinstance(node, list):
-            return self._array(node, marks, through_all)
-        if marks.below:
-            raise SdJwtError("SD-JWT: a disclosable path goes into a value that is no object or array")
-        return node
-
-    def _check_members(
-        self, below: Mapping[str | int | None, _Marks], node: Mapping[str, Any], through_all: bool
-    ) -> None:
-        for component in below:
-            if not isinstance(component, str):
-                raise SdJwtError("SD-JWT: a disclosable path names an element of an object")
-            if component not in node and not through_all:
-                raise SdJwtError("SD-JWT: a disclosable path names a claim that is not there")
+        return self._array(node, marks, through_all)
 
     def _add(self, encoded: str) -> str:
         self.disclosures.append(encoded)
         return disclosure.digest(encoded, DEFAULT_SD_ALG)
 
     def _salt(self) -> str:
-        return base64url.encode(self._random(SALT_BYTES))
+        if not self._salts:
+            text = base64url.encode(self._random(SALT_BYTES * SALTS_AT_ONCE))
+            self._salts = [text[at : at + SALT_CHARACTERS] for at in range(0, len(text), SALT_CHARACTERS)]
+        return self._salts.pop()
 
     def _decoy(self) -> str:
         return base64url.encode(self._random(DIGEST_BYTES))

@@ -60,6 +60,9 @@ def hash_function(payload: dict[str, Any]) -> str:
     return sd_alg
 
 
+_CONTAINERS = (dict, list)
+
+
 class _Walk:
     def __init__(self, by_digest: dict[str, Disclosure]) -> None:
         self.found: dict[Location, Disclosure] = {}
@@ -69,29 +72,31 @@ class _Walk:
     def object(self, node: dict[str, Any], location: Location) -> dict[str, Any]:
         if len(location) > MAX_DEPTH:
             raise SdJwtError(f"SD-JWT: nested deeper than {MAX_DEPTH} levels")
-        claims: dict[str, Any] = {}
-        for name, value in node.items():
-            if name == SD:
-                continue
-            if name == ELLIPSIS or (name == SD_ALG and location):
-                raise SdJwtError(f"SD-JWT: {name!r} where a claim was expected")
-            claims[name] = self._value(value, location, name) if isinstance(value, dict | list) else value
-        digests = node.get(SD, [])
+        if ELLIPSIS in node or (SD_ALG in node and location):
+            raise SdJwtError(f"SD-JWT: {ELLIPSIS!r} or {SD_ALG!r} where a claim was expected")
+        claims = {
+            name: self._value(value, location, name) if isinstance(value, _CONTAINERS) else value
+            for name, value in node.items()
+            if name != SD
+        }
+        if SD not in node:
+            return claims
+        digests = node[SD]
         if not isinstance(digests, list):
             raise SdJwtError(f"SD-JWT: {SD!r} must be a list of digests")
         for digest in digests:
             found = self._resolve(digest)
             if found is None:
                 continue
-            _, key, value = found
-            if key is None:
+            _, name, value = found
+            if name is None:
                 raise SdJwtError("SD-JWT: an object's digest has a disclosure without a claim name")
-            if key in RESERVED:
-                raise SdJwtError(f"SD-JWT: a disclosure must not be named {key!r}")
-            if key in claims:
+            if name in RESERVED:
+                raise SdJwtError(f"SD-JWT: a disclosure must not be named {name!r}")
+            if name in claims:
                 raise SdJwtError("SD-JWT: a disclosure names a claim that the object already has")
-            self.found[(*location, key)] = found
-            claims[key] = self._value(value, location, key) if isinstance(value, dict | list) else value
+            self.found[(*location, name)] = found
+            claims[name] = self._value(value, location, name) if isinstance(value, _CONTAINERS) else value
         return claims
 
     def _value(self, node: dict[str, Any] | list[Any], location: Location, name: str | int) -> Any:
@@ -115,7 +120,7 @@ class _Walk:
                     raise SdJwtError("SD-JWT: an array element's digest has a disclosure with a claim name")
                 self.found[(*location, len(elements))] = found
                 value = found.value
-            if isinstance(value, dict | list):
+            if isinstance(value, _CONTAINERS):
                 value = self._value(value, location, len(elements))
             elements.append(value)
         return elements

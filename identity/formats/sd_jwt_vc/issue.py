@@ -7,7 +7,7 @@ from typing import Any
 from identity.errors import CredentialError
 from identity.formats.sd_jwt import issue as core
 from identity.formats.sd_jwt.claim_path import ClaimPath
-from identity.formats.sd_jwt_vc.spec import NEVER_DISCLOSABLE, REGISTERED, TYP
+from identity.formats.sd_jwt_vc.spec import REGISTERED, TYP
 from identity.keys.public_key import PublicKey
 from identity.keys.signer import Signer
 from identity.randomness import Random
@@ -39,9 +39,8 @@ def issue(
     """
     if taken := REGISTERED & claims.keys():
         raise CredentialError(f"SD-JWT VC: claim {min(taken)!r} is set by the issuing itself")
-    paths = tuple(disclosable)
-    if any(path and path[0] in NEVER_DISCLOSABLE for path in paths):
-        raise CredentialError("SD-JWT VC: a claim that controls validity must not be selectively disclosable")
+    # Only the resident's claims can be hidden: what is set below controls validity and stays open.
+    concealed, disclosures = core.conceal(claims, disclosable, random=random, decoys=decoys)
     payload: dict[str, Any] = {"iss": issuer, "vct": vct}
     if iat is not None:
         payload["iat"] = iat
@@ -52,11 +51,11 @@ def issue(
         payload["status"] = status
     if holder_key is not None:
         payload["cnf"] = {"jwk": holder_key.jwk()}
-    payload.update(claims)
+    payload |= concealed
     header: dict[str, Any] = {}
     if kid is not None:
         header["kid"] = kid
     if x5c:
         # RFC 7515 section 4.1.6: base64, not base64url
         header["x5c"] = [b64encode(certificate).decode("ascii") for certificate in x5c]
-    return core.issue(payload, paths, signer, typ=TYP, random=random, header=header, decoys=decoys)
+    return core.sign(payload, disclosures, signer, typ=TYP, header=header)

@@ -130,7 +130,7 @@ def _issuer_signed(
         if location[0] in NEVER_DISCLOSABLE:
             raise CredentialError(f"SD-JWT VC: {location[0]!r} must not be selectively disclosed")
     for name in NEVER_DISCLOSABLE & payload.keys():
-        if isinstance(payload[name], dict | list) and _holds_digests(payload[name]):
+        if isinstance(payload[name], (dict, list)) and _holds_digests(payload[name]):
             raise CredentialError(f"SD-JWT VC: {name!r} must not hold digests")
     # 6
     _check_dates(sd_jwt.claims, now, skew_seconds)

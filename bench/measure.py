@@ -1,0 +1,64 @@
+"""Measuring: CPU microseconds of one call, and OpenSSL's own figures as the unit."""
+
+import gc
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+SLICE_SECONDS = 0.4
+"""CPU seconds a contender runs in one round: long against the clock's grain, short against the neighbours' moods."""
+
+_SPEED = re.compile(r"^ *256 bits ecdsa \(nistp256\).*?([\d.]+) +([\d.]+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What one P-256 signature and one verification cost in OpenSSL, in CPU microseconds."""
+
+    sign_us: float
+    verify_us: float
+
+
+def openssl_unit(seconds: int = 1) -> Unit:
+    """``openssl speed ecdsap256``. Raises RuntimeError where there is no openssl, or it says something else."""
+    path = shutil.which("openssl")
+    if path is None:
+        raise RuntimeError("openssl is not installed; the benchmarks measure against it")
+    command = [path, "speed", "-seconds", str(seconds), "ecdsap256"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = _SPEED.search(said)
+    if found is None:
+        raise RuntimeError("openssl speed: no line for ecdsa nistp256")
+    return Unit(1e6 / float(found[1]), 1e6 / float(found[2]))
+
+
+def cpu_us(operation: Callable[[], object], seconds: float = SLICE_SECONDS) -> float:
+    """CPU microseconds of one call, over as many calls as fill ``seconds``; the collector stands still."""
+    calls = 1
+    gc.collect()
+    gc.disable()
+    try:
+        while True:
+            start = time.process_time()
+            for _ in range(calls):
+                operation()
+            spent = time.process_time() - start
+            if spent >= seconds:
+                return spent / calls * 1e6
+            # Aim a little beyond, so that the next try is the last.
+            calls = max(calls + 1, int(calls * 1.2 * seconds / max(spent, seconds / 100)))
+    finally:
+        gc.enable()
+
+
+def wall_us(operation: Callable[[], object], times: int) -> float:
+    """Wall microseconds of the fastest of ``times`` calls: for whole processes, whose CPU time is not ours."""
+    best = float("inf")
+    for _ in range(times):
+        start = time.perf_counter()
+        operation()
+        best = min(best, time.perf_counter() - start)
+    return best * 1e6

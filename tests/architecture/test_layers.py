@@ -25,7 +25,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("identity.openid4vci", "identity.openid4vp"),
     ("identity.issuer",),
     ("consent.errors", "consent.spec"),
-    ("consent.log",),
+    ("consent.log", "consent.signed_message"),
     ("consent.caller",),
     ("consent.procedure",),
     ("consent.grant",),

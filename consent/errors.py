@@ -2,6 +2,8 @@
 
     ConsentError
      ├── MessageError      a message of WIRE section C breaks its shape or a signature is not its sender's
+     │    ├── ProofNonceNeeded  a caller proof lacks a fresh nonce of this server
+     │    └── StaleMessage      a message came outside its time
      ├── LogError          a note, checkpoint, tile or proof of the log is refused
      │    ├── LogInUse       another process writes it
      │    └── StoreBehindLog the database has fewer entries than were signed: nothing is signed
@@ -18,6 +20,14 @@ class ConsentError(Exception):
 
 class MessageError(ConsentError):
     """A message of WIRE section C is refused."""
+
+
+class ProofNonceNeeded(MessageError):
+    """A caller proof is right but for its nonce: the caller asks again with the one it gets."""
+
+
+class StaleMessage(MessageError):
+    """A message came before or after its time."""
 
 
 class LogError(ConsentError):

@@ -98,6 +98,11 @@ class Leaf:
         except struct.error:
             raise LogError("leaf: a number is outside its field") from None
 
+    @property
+    def grouped(self) -> bool:
+        """Service and purpose are group codes; the exact ones are in the commitment only."""
+        return bool(self.flags & GROUPED)
+
     def at_minute(self, minute: int) -> "Leaf":
         """The leaf with the sequencer's minute; the day's start where the leaf says so."""
         if self.flags & DAY_ONLY:

@@ -20,7 +20,8 @@ class Issuance:
 
     id: str
     credential_issuer: str
-    client_id: str
+    client_id: str | None
+    """None after anonymous pre-authorized access."""
     refresh_token: str | None
     dpop_key: dict[str, str] | None
     """Private JWK; None where the issuer gives bearer tokens."""

@@ -28,7 +28,7 @@ CREATE TABLE known_issuer (
 CREATE TABLE issuance (
     id                TEXT PRIMARY KEY,
     credential_issuer TEXT NOT NULL,
-    client_id         TEXT NOT NULL,
+    client_id         TEXT,
     refresh_token     TEXT,
     dpop_key          TEXT
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,1 @@
+"""Who calls: proof of possession of a key for one request (WIRE C1)."""

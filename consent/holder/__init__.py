@@ -1,0 +1,1 @@
+"""The data holder: links, journal and the enforcement point before its data."""

@@ -1,0 +1,81 @@
+"""What all signed messages of WIRE section C have in common: exact header, one key, strict claims."""
+
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from consent.errors import MessageError
+from identity.codec import members
+from identity.envelope import jws
+from identity.errors import IdentityError
+from identity.keys.public_key import PublicKey
+from identity.keys.signer import Signer
+
+KID_HEADER = frozenset({"typ", "alg", "kid"})
+JWK_HEADER = frozenset({"typ", "alg", "jwk"})
+
+
+@dataclass(frozen=True, slots=True)
+class SignedMessage:
+    """A message whose signature belongs to ``key``, with its claims as they stand."""
+
+    claims: dict[str, Any]
+    key: PublicKey
+    compact: str
+
+    @property
+    def digest(self) -> str:
+        return jws.digest(self.compact)
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turns a refusal of the layers below into MessageError about ``what``."""
+    try:
+        yield
+    except IdentityError as fault:
+        text = str(fault)
+        raise MessageError(text if text.startswith(what) else f"{what}: {text}") from None
+
+
+def verify_by_kid(
+    compact: str, key_for: Callable[[Mapping[str, Any]], PublicKey], *, typ: str, what: str
+) -> SignedMessage:
+    """A message signed by a key known beforehand, named by its thumbprint.
+
+    ``key_for`` gets the unverified claims, to choose whose key must have signed; it raises where
+    there is none. Raises MessageError.
+    """
+    with reading(what):
+        parsed = jws.parse(compact, what=what)
+        key = key_for(parsed.claims(what=what))
+        verified = jws.verify(parsed, key, typ=typ, members=KID_HEADER, what=what)
+    if verified.header["kid"] != key.thumbprint:
+        raise MessageError(f"{what}: kid is not the thumbprint of the sender's key")
+    return SignedMessage(verified.claims(what=what), key, compact)
+
+
+def verify_by_jwk(compact: str, *, typ: str, what: str) -> SignedMessage:
+    """A message signed by the key in its own header: it proves possession of that key, no more."""
+    with reading(what):
+        parsed = jws.parse(compact, what=what)
+        jwk = parsed.header.get("jwk")
+        if not isinstance(jwk, dict):
+            raise MessageError(f"{what}: the header must carry the signing key as jwk")
+        verified = jws.verify(parsed, PublicKey.from_jwk(jwk), typ=typ, members=JWK_HEADER, what=what)
+        return SignedMessage(verified.claims(what=what), verified.key, compact)
+
+
+def sign_by_kid(claims: Mapping[str, Any], signer: Signer, *, typ: str) -> str:
+    return jws.sign(claims, signer, typ=typ, header={"kid": signer.public_key.thumbprint})
+
+
+def sign_by_jwk(claims: Mapping[str, Any], signer: Signer, *, typ: str) -> str:
+    return jws.sign(claims, signer, typ=typ, header={"jwk": signer.public_key.jwk()})
+
+
+def exact(claims: Mapping[str, Any], what: str, required: Set[str], optional: Set[str] = frozenset()) -> None:
+    """Raises MessageError on a missing or unknown member."""
+    with reading(what):
+        members.exact_members(claims, what=what, required=required, optional=optional)

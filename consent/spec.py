@@ -1,0 +1,37 @@
+"""Literal names of the wire shapes (WIRE sections B and C), each spelled once."""
+
+REQUEST_PROOF_HEADER = "Request-Proof"
+PROOF_NONCE_HEADER = "Proof-Nonce"
+
+MEDIA_JWT = "application/jwt"
+MEDIA_JSON = "application/json"
+MEDIA_RECEIPT = "application/ld+json"
+
+TYP_PROOF = "atorga-proof+jwt"
+TYP_REQUEST = "consent-request+jwt"
+TYP_GRANT = "consent-grant+jwt"
+TYP_GRANT_LINK = "grant-link+jwt"
+TYP_USE_REQUEST = "use-request+jwt"
+TYP_USE_ANSWER = "use-answer+jwt"
+TYP_DATA_ANSWER = "data-answer+jwt"
+TYP_WITHDRAWAL = "withdrawal+jwt"
+TYP_ACT = "grant-act+jwt"
+TYP_PURPOSE_DECLARATION = "purpose-declaration+jwt"
+TYP_DATA_DECLARATION = "data-declaration+jwt"
+
+DETAIL_TYPE = "urn:atorga:attribute-consent:1"
+LINK_SCHEME = "atorga-consent"
+
+# What an HPKE value is sealed for, and what a nonce is made for.
+INFO_LOCATOR = b"atorga/v1/locator"
+INFO_SUBJECT = b"atorga/v1/subject"
+INFO_DATA = b"atorga/v1/data"
+INFO_LINK = b"atorga/v1/link"
+TAG_LINK = "atorga/link/v1"
+TAG_ACCOUNT = "atorga/account/v1"
+
+MAX_ATTRIBUTES = 64
+MAX_ATTRIBUTE_NAME = 64
+MAX_PARTY_ID = 128
+MAX_JWS = 65_536
+"""WIRE: bodies are at most 64 KiB."""

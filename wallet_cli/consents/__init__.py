@@ -1,0 +1,1 @@
+"""Consents: asked, shown, given, watched and taken back."""

@@ -1,0 +1,1 @@
+"""`atorga serve`: one service of the city as one process, from one configuration file."""

@@ -1,0 +1,43 @@
+"""One service as one process: configuration in, uvicorn out, nothing of a request in its log."""
+
+import secrets
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+from atorga.serve.settings import ConfigurationError, Profile, load
+
+SERVICES = ("issuer", "consent", "holder", "verifier", "portal", "witness", "ocsp")
+"""The modules of this folder that have ``settings`` and ``build``."""
+
+SHUTDOWN_SECONDS = 10
+"""How long a use in flight may take to end after SIGTERM."""
+
+
+def run(service: str, configuration: Path, *, profile: Profile) -> int:
+    """Serves until SIGTERM; 2 where the configuration cannot be used."""
+    import uvicorn
+
+    try:
+        module = import_module(f"atorga.serve.{service}")
+        head, rest = load(configuration, profile=profile)
+        settings = module.settings(head, rest)
+        rest.done()
+        app = module.build(settings, profile=profile, clock=time.time, random=secrets.token_bytes)
+    except ConfigurationError as fault:
+        print(f"{service}: {configuration}: {fault}", file=sys.stderr)
+        return 2
+    # Addresses hold identifiers, and headers tokens: the access log stays off.
+    uvicorn.run(
+        app,
+        host=head.host,
+        port=head.port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    return 0

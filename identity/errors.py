@@ -12,6 +12,7 @@
      │    ├── StatusUnavailable  we do not know: refused
      │    └── CredentialRevoked  we know: refused
      ├── CardError              an e-ID card, its token or its certificate is refused
+     │    └── CardStatusUnavailable  the card's issuer did not say that it is good: refused
      ├── FetchError             a permitted address did not answer as it should
      ├── DidError               a DID cannot be read, or its key is not for this use
      └── ProtocolError          an OAuth, OpenID4VCI or OpenID4VP fault with its wire code
@@ -67,6 +68,10 @@ class CredentialRevoked(StatusError):
 
 class CardError(IdentityError):
     """An e-ID card, its token or its certificate is refused."""
+
+
+class CardStatusUnavailable(CardError):
+    """Nobody entitled to it says now that the certificate is good; what is not known is refused."""
 
 
 class FetchError(IdentityError):

@@ -3,17 +3,48 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+DEFAULT_PORT_BASE = 8100
 
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="atorga", description="Run, show and audit Atorga.")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("demo", help="the story, told step by step on this machine")
+
+    demo = commands.add_parser("demo", help="the story, told step by step on this machine")
+    demo.add_argument("--data", type=Path, help="keep the city and its files here (default: a new folder)")
+
+    serve = commands.add_parser("serve", help="one service of a city")
+    serve.add_argument("service", choices=("issuer", "consent", "holder", "verifier", "portal", "witness", "ocsp"))
+    serve.add_argument("--config", type=Path, required=True, metavar="FILE", help="its configuration (TOML)")
+    serve.add_argument("--profile", choices=("production", "sandbox"), default="production")
+    serve.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
+
+    town = commands.add_parser("town", help="a sandbox city on this machine, until SIGTERM")
+    town.add_argument("--json", action="store_true", help="one line of JSON on stdout when it is ready")
+    town.add_argument("--data", type=Path, help="its folder, kept and reopened (default: ./data/town)")
+    town.add_argument(
+        "--port-base", type=int, metavar="N", help=f"first of 20 ports (default: {DEFAULT_PORT_BASE}, or what it had)"
+    )
     return root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
+    from atorga import import_names
+
+    if (fault := import_names.clash()) is not None:
+        print(fault, file=sys.stderr)
+        return 2
+    if given.command == "serve":
+        from atorga.serve import process
+
+        return process.run(given.service, given.config, profile=given.profile, with_parent=given.with_parent)
+    if given.command == "town":
+        from atorga.town import command
+
+        return command.run(data=given.data, port_base=given.port_base, as_json=given.json)
     from atorga.town import demo
 
-    return demo.run(sys.stdout)
+    return demo.run(sys.stdout, data=given.data)

@@ -1,7 +1,10 @@
 """One service as one process: configuration in, uvicorn out, nothing of a request in its log."""
 
+import os
 import secrets
+import signal
 import sys
+import threading
 import time
 from importlib import import_module
 from pathlib import Path
@@ -15,10 +18,15 @@ SHUTDOWN_SECONDS = 10
 """How long a use in flight may take to end after SIGTERM."""
 
 
-def run(service: str, configuration: Path, *, profile: Profile) -> int:
-    """Serves until SIGTERM; 2 where the configuration cannot be used."""
+PARENT_CHECK_SECONDS = 1.0
+
+
+def run(service: str, configuration: Path, *, profile: Profile, with_parent: bool) -> int:
+    """Serves until SIGTERM, or the end of the parent; 2 where the configuration cannot be used."""
     import uvicorn
 
+    if with_parent:
+        threading.Thread(target=_follow_parent, args=(os.getppid(),), name="parent", daemon=True).start()
     try:
         module = import_module(f"atorga.serve.{service}")
         head, rest = load(configuration, profile=profile)
@@ -41,3 +49,10 @@ def run(service: str, configuration: Path, *, profile: Profile) -> int:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     return 0
+
+
+def _follow_parent(parent: int) -> None:
+    """A town that was killed must not leave services behind that hold its ports and files."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -6,9 +6,18 @@
      │    └── StaleMessage      a message came outside its time
      ├── LogError          a note, checkpoint, tile or proof of the log is refused
      │    ├── LogInUse       another process writes it
-     │    └── StoreBehindLog the database has fewer entries than were signed: nothing is signed
+     │    ├── StoreBehindLog the database has fewer entries than were signed: nothing is signed
+     │    ├── SubmissionRefused   a witness does not cosign what a log submits
+     │    │    ├── SubmissionMalformed  it is not of its form, or claims an old size beyond its own
+     │    │    ├── UnknownLog           of a log this witness does not follow
+     │    │    ├── NotSignedByLog       without that log's signature
+     │    │    ├── OldSizeDiffers       the witness knows another size: ``size``
+     │    │    └── NotConsistent        the tree does not continue the one the witness knows
+     │    └── NotCosigned    a log got no valid cosignature from a witness
      ├── LedgerConflict    an act meets a row that forbids it: ``code`` says which rule
-     └── ReleaseRefused    a data holder releases nothing: ``reasons`` say why
+     ├── PeerUnavailable   another party did not answer, or not as it should
+     ├── RegisterFault     a data holder's register does not answer, or holds what its configuration does not say
+     └── NothingReleased   a data holder cannot release now: ``code`` says what is missing
 
 A message names the thing, what was found and what was expected; never an attribute value.
 """
@@ -42,6 +51,38 @@ class StoreBehindLog(LogError):
     """The database does not hold what the newest checkpoint commits to: an old copy was restored."""
 
 
+class SubmissionRefused(LogError):
+    """A witness does not cosign a submitted checkpoint."""
+
+
+class SubmissionMalformed(SubmissionRefused):
+    """The submission is not of the form of tlog-witness."""
+
+
+class UnknownLog(SubmissionRefused):
+    """The origin is of no log that the witness follows."""
+
+
+class NotSignedByLog(SubmissionRefused):
+    """The checkpoint does not carry the signature of the log it names."""
+
+
+class OldSizeDiffers(SubmissionRefused):
+    """The submission starts from another size than ``size``, the newest the witness cosigned."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"witness: the newest cosigned checkpoint has {size} entries")
+        self.size = size
+
+
+class NotConsistent(SubmissionRefused):
+    """The submitted tree does not continue the newest cosigned one: a fork, or a wrong proof."""
+
+
+class NotCosigned(LogError):
+    """A log asked a witness and got no valid cosignature."""
+
+
 class LedgerConflict(ConsentError):
     """An act meets a row that forbids it.
 
@@ -53,3 +94,23 @@ class LedgerConflict(ConsentError):
         super().__init__(code)
         self.code = code
         self.act = act
+
+
+class PeerUnavailable(ConsentError):
+    """Another party did not answer, or answered with what its part of the protocol does not have."""
+
+
+class RegisterFault(ConsentError):
+    """A register does not answer, or holds a value that its configuration does not describe."""
+
+
+class NothingReleased(ConsentError):
+    """A data holder cannot release now; asking again later may help.
+
+    ``code`` goes on the wire: ``consent_unavailable``, ``allow_not_proven``, ``register_unavailable``
+    or ``registry_unavailable``.
+    """
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(description)
+        self.code = code

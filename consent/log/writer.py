@@ -9,21 +9,25 @@ The database is the source of truth for entries. On start the caller opens the w
 the newest checkpoint on disk; entries beyond it are appended again, and a database that has fewer
 entries than the checkpoint signs nothing (StoreBehindLog).
 
-Not done here: witnesses (``consent.log.witness``), which cosign the checkpoint afterwards.
+Not done here: asking witnesses (``consent.log.witness_client``), which cosign a checkpoint
+afterwards; their lines are put on it by ``add_cosignatures``.
 """
 
-import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import replace as changed
 from functools import lru_cache
 from pathlib import Path
 
-from consent.errors import LogError, LogInUse, StoreBehindLog
-from consent.log import checkpoint, merkle, note, proof, tile
+from consent.errors import LogError, StoreBehindLog
+from consent.log import checkpoint, edge, merkle, note, proof, tile
 from consent.log.checkpoint import Checkpoint
+from consent.log.durable import lock, make_folders, replace, sync
 from consent.log.merkle import EMPTY_ROOT
-from consent.log.note import NoteKey
+from consent.log.note import NoteKey, Signature
 from identity.keys.ed25519 import Ed25519Signer
 
 CHECKPOINT = "checkpoint"
@@ -31,6 +35,18 @@ LOCK = "writer.lock"
 
 KEPT_TILES = 256
 """Finished tiles kept in memory for proofs: 2 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The log at one checkpoint, so that who proves sees one size, its hashes and its signature together."""
+
+    size: int
+    edges: tuple[tuple[bytes, ...], ...]
+    """Per tile level, the hashes of the tile that is not yet full."""
+    last_entries: tuple[bytes, ...]
+    """Entries of the bundle that is not yet full."""
+    signed: str
 
 
 class LogWriter:
@@ -45,15 +61,16 @@ class LogWriter:
         self._origin = origin
         self._signer = signer
         self.key = NoteKey(origin, note.ED25519, signer.public)
-        self._edges: list[list[bytes]] = []
-        """Per tile level, the hashes of the tile that is not yet full."""
-        self._last_entries: list[bytes] = []
-        """Entries of the bundle that is not yet full."""
-        self.size = 0
-        self.signed_checkpoint = ""
+        self._head = _Head(0, (), (), "")
+        self._turn = threading.Lock()
+        """Held by whoever changes the head; readers take the head once and need no turn."""
+        self._in_doubt = False
         self._finished_tile = lru_cache(maxsize=KEPT_TILES)(self._read_finished_tile)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder / LOCK)
+        made: set[Path] = set()
+        make_folders(folder, made)
+        for above in made:
+            sync(above)
+        self._lock: int | None = lock(folder / LOCK, what="writes this log")
         try:
             self._open()
         except BaseException:
@@ -66,44 +83,92 @@ class LogWriter:
             os.close(self._lock)
             self._lock = None
 
+    @property
+    def size(self) -> int:
+        return self._head.size
+
+    @property
+    def signed_checkpoint(self) -> str:
+        """The current one, with the cosignatures that have come."""
+        return self._head.signed
+
     def append(self, entries: Sequence[bytes]) -> int:
         """Makes entries durable under a new signed checkpoint; returns the index of the first.
 
-        On an error nothing of them is in the log, and appending again is safe.
+        After an error it is not known whether the checkpoint reached the disk: nothing more is
+        appended until ``reopen`` has looked, else a second history could be signed over it.
         """
-        if not entries:
-            return self.size
-        edges = [list(edge) for edge in self._edges]
-        first = self.size
+        with self._turn:
+            if self._in_doubt:
+                raise LogError("log: the last append failed; reopen it before the next")
+            if not entries:
+                return self._head.size
+            self._in_doubt = True
+            head = self._appended(self._head, entries)
+            self._head, self._in_doubt = head, False
+            return head.size - len(entries)
+
+    def reopen(self) -> None:
+        """Takes the newest checkpoint on disk as the log's head, as on start: the size may have grown.
+
+        The caller compares its database with it (``recover``). Raises LogError as the constructor does.
+        """
+        with self._turn:
+            self._open()
+            self._in_doubt = False
+
+    def add_cosignatures(self, size: int, cosignatures: Sequence[Signature]) -> None:
+        """Puts cosignatures, which the caller verified, on the checkpoint of ``size``, kept and current."""
+        with self._turn:
+            kept = self._folder / f"{CHECKPOINT}.{size}"
+            parsed = note.parse(kept.read_text(encoding="utf-8"))
+            named = {(one.name, one.key_id) for one in cosignatures}
+            others = tuple(one for one in parsed.signatures if (one.name, one.key_id) not in named)
+            signed = note.UnverifiedNote(parsed.text, (*others, *cosignatures)).format()
+            checkpoint.verify(signed, self.key)
+            replace(kept, signed.encode())
+            if size == self._head.size:
+                replace(self._folder / CHECKPOINT, signed.encode())
+                self._head = changed(self._head, signed=signed)
+
+    def _appended(self, head: "_Head", entries: Sequence[bytes]) -> "_Head":
+        edges = [list(row) for row in head.edges]
+        first = head.size
         pending: list[tuple[str, bytes]] = []
-        self._bundle_files(first, entries, pending)
+        run = [*head.last_entries, *entries]
+        pending.extend(edge.bundles(first // tile.WIDTH, run))
         for entry in entries:
-            _push(edges, merkle.leaf_hash(entry), pending)
+            edge.push(edges, merkle.leaf_hash(entry), pending)
         size = first + len(entries)
-        pending.extend(_partial_tiles(edges, size))
+        pending.extend(edge.partial_tiles(edges, size))
         self._write_all(pending)
-        signed = self._sign(Checkpoint(self._origin, size, _edge_root(edges)))
+        signed = self._sign(Checkpoint(self._origin, size, edge.root(edges)))
         self._publish(signed, size)
-        self._edges, self.size, self.signed_checkpoint = edges, size, signed
-        last = size // tile.WIDTH * tile.WIDTH
-        self._last_entries = list(entries[max(0, last - first) :]) if first < last else [*self._last_entries, *entries]
-        return first
+        return _Head(size, edge.frozen(edges), tuple(run[len(run) - size % tile.WIDTH :]), signed)
 
     def prove(self, index: int) -> str:
         """The proof that entry ``index`` is under the current checkpoint (tlog-proof text)."""
-        path = merkle.inclusion_path(index, self.size, self._subtree)
-        return proof.make(self.entry(index), index, path, self.signed_checkpoint)
+        head = self._head
+        path = merkle.inclusion_path(index, head.size, self._subtree_of(head))
+        return proof.make(self._entry(head, index), index, path, head.signed)
 
-    def prove_consistency(self, old: int) -> list[bytes]:
-        """From the tree of ``old`` leaves to the current one."""
-        return merkle.consistency_proof(old, self.size, self._subtree)
+    def prove_consistency(self, old: int, new: int | None = None) -> list[bytes]:
+        """From the tree of ``old`` leaves to the one of ``new``, or to the current one."""
+        head = self._head
+        size = head.size if new is None else new
+        if size > head.size:
+            raise LogError(f"log: no tree of {size} in a log of {head.size}")
+        return merkle.consistency_proof(old, size, self._subtree_of(head))
 
     def entry(self, index: int) -> bytes:
-        if not 0 <= index < self.size:
-            raise LogError(f"log: no entry {index} in a log of {self.size}")
+        return self._entry(self._head, index)
+
+    def _entry(self, head: "_Head", index: int) -> bytes:
+        if not 0 <= index < head.size:
+            raise LogError(f"log: no entry {index} in a log of {head.size}")
         bundle, position = divmod(index, tile.WIDTH)
-        if bundle == self.size // tile.WIDTH:
-            return self._last_entries[position]
+        if bundle == head.size // tile.WIDTH:
+            return head.last_entries[position]
         return tile.parse_bundle((self._folder / tile.bundle_path(bundle)).read_bytes(), tile.WIDTH)[position]
 
     def recover(self, entries_from: Callable[[int], Sequence[bytes]], stored: int) -> int:
@@ -133,31 +198,33 @@ class LogWriter:
             return
         verified = checkpoint.verify(signed, self.key)
         size = verified.size
-        self._edges = self._edges_of(size)
-        if (_edge_root(self._edges) if size else EMPTY_ROOT) != verified.root:
+        edges = self._edges_of(size)
+        if (edge.root(edges) if size else EMPTY_ROOT) != verified.root:
             raise LogError("log: the tiles do not lead to the root of the newest checkpoint")
         bundle, width = divmod(size, tile.WIDTH)
+        last_entries: list[bytes] = []
         if width:
             stored = (self._folder / tile.bundle_path(bundle, width)).read_bytes()
-            self._last_entries = tile.parse_bundle(stored, width)
-            if [merkle.leaf_hash(entry) for entry in self._last_entries] != self._edges[0]:
+            last_entries = tile.parse_bundle(stored, width)
+            if [merkle.leaf_hash(entry) for entry in last_entries] != edges[0]:
                 raise LogError("log: the last entries do not lead to the newest checkpoint")
-        self.size, self.signed_checkpoint = size, signed
+        self._head = _Head(size, edge.frozen(edges), tuple(last_entries), signed)
         replace(self._folder / CHECKPOINT, signed.encode())
 
     def _newest_checkpoint(self) -> str | None:
         """The kept checkpoint of the largest size: a crash may have come before it became current."""
         sizes = [int(path.suffix[1:]) for path in self._folder.glob(f"{CHECKPOINT}.*") if path.suffix[1:].isdecimal()]
-        if sizes:
-            return (self._folder / f"{CHECKPOINT}.{max(sizes)}").read_text(encoding="utf-8")
-        if (self._folder / CHECKPOINT).exists():
-            raise LogError("log: a current checkpoint without its kept copy")
-        return None
+        newest = max(sizes, default=-1)
+        with suppress(FileNotFoundError):
+            current = (self._folder / CHECKPOINT).read_text(encoding="utf-8")
+            if checkpoint.verify(current, self.key).size > newest:
+                raise LogError("log: a current checkpoint without its kept copy")
+        return (self._folder / f"{CHECKPOINT}.{newest}").read_text(encoding="utf-8") if sizes else None
 
     def _publish_empty(self) -> None:
         signed = self._sign(Checkpoint(self._origin, 0, EMPTY_ROOT))
         self._publish(signed, 0)
-        self.signed_checkpoint = signed
+        self._head = _Head(0, (), (), signed)
 
     def _edges_of(self, size: int) -> list[list[bytes]]:
         edges = []
@@ -171,20 +238,12 @@ class LogWriter:
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────
 
-    def _bundle_files(self, first: int, entries: Sequence[bytes], pending: list[tuple[str, bytes]]) -> None:
-        bundle = first // tile.WIDTH
-        run = [*self._last_entries, *entries]
-        for at in range(0, len(run), tile.WIDTH):
-            part = run[at : at + tile.WIDTH]
-            pending.append((tile.bundle_path(bundle, len(part)), tile.format_bundle(part)))
-            bundle += 1
-
     def _write_all(self, files: Sequence[tuple[str, bytes]]) -> None:
         folders: set[Path] = set()
         for path, content in files:
             _write_once(self._folder / path, content, folders)
         for folder in sorted(folders):
-            _sync_folder(folder)
+            sync(folder)
 
     def _sign(self, unsigned: Checkpoint) -> str:
         text = unsigned.format()
@@ -192,76 +251,24 @@ class LogWriter:
         return note.UnverifiedNote(text, (signature,)).format()
 
     def _publish(self, signed: str, size: int) -> None:
-        folders: set[Path] = set()
-        kept = self._folder / f"{CHECKPOINT}.{size}"
-        _write_once(kept, signed.encode(), folders)
+        # What was once the current checkpoint must never be forgotten: its kept copy is durable first.
+        self._write_all([(f"{CHECKPOINT}.{size}", signed.encode())])
         replace(self._folder / CHECKPOINT, signed.encode())
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────
 
-    def _subtree(self, level: int, index: int) -> bytes:
-        tile_level, height = divmod(level, tile.HEIGHT)
-        number, offset = divmod(index << height, tile.WIDTH)
-        edge = self._edges[tile_level] if tile_level < len(self._edges) else []
-        finished = self.size // tile.WIDTH ** (tile_level + 1)
-        hashes = edge if number == finished else self._finished_tile(tile_level, number)
-        return merkle.complete_root(hashes[offset : offset + (1 << height)])
+    def _subtree_of(self, head: "_Head") -> merkle.Subtree:
+        def subtree(level: int, index: int) -> bytes:
+            tile_level, height = divmod(level, tile.HEIGHT)
+            number, offset = divmod(index << height, tile.WIDTH)
+            finished = head.size // tile.WIDTH ** (tile_level + 1)
+            hashes = head.edges[tile_level] if number == finished else self._finished_tile(tile_level, number)
+            return merkle.complete_root(hashes[offset : offset + (1 << height)])
+
+        return subtree
 
     def _read_finished_tile(self, level: int, number: int) -> list[bytes]:
         return tile.split_tile((self._folder / tile.tile_path(level, number)).read_bytes(), tile.WIDTH)
-
-
-def _push(edges: list[list[bytes]], value: bytes, pending: list[tuple[str, bytes]]) -> None:
-    """Adds a leaf hash at the right edge; a tile that becomes full is a file and moves up as one hash."""
-    level = 0
-    while True:
-        if level == len(edges):
-            edges.append([])
-        edge = edges[level]
-        edge.append(value)
-        if len(edge) < tile.WIDTH:
-            return
-        number = 0
-        for above in reversed(edges[level + 1 :]):
-            number = number * tile.WIDTH + len(above)
-        pending.append((tile.tile_path(level, number), b"".join(edge)))
-        value = merkle.complete_root(edge)
-        edges[level] = []
-        level += 1
-
-
-def _partial_tiles(edges: Sequence[Sequence[bytes]], size: int) -> Iterator[tuple[str, bytes]]:
-    """tlog-tiles: the partial tiles of every checkpoint are published."""
-    count = size
-    for level, edge in enumerate(edges):
-        if edge:
-            yield tile.tile_path(level, count // tile.WIDTH, len(edge)), b"".join(edge)
-        count //= tile.WIDTH
-
-
-def _edge_root(edges: Sequence[Sequence[bytes]]) -> bytes:
-    """The root from the right edge: complete subtrees, largest first, folded from the right."""
-    peaks: list[bytes] = []
-    for edge in reversed(edges):
-        at = 0
-        for height in reversed(range(tile.HEIGHT)):
-            if len(edge) >> height & 1:
-                peaks.append(merkle.complete_root(edge[at : at + (1 << height)]))
-                at += 1 << height
-    value = peaks.pop()
-    while peaks:
-        value = merkle.node_hash(peaks.pop(), value)
-    return value
-
-
-def _lock(path: Path) -> int | None:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise LogInUse("another process writes this log") from None
-    return handle
 
 
 def _write_once(path: Path, content: bytes, folders: set[Path]) -> None:
@@ -275,46 +282,6 @@ def _write_once(path: Path, content: bytes, folders: set[Path]) -> None:
             return
         if path.name.startswith(CHECKPOINT):
             raise LogError(f"log: {path.name} exists with other content; nothing was signed anew")
-    _make_folders(path.parent, folders)
+    make_folders(path.parent, folders)
     replace(path, content, sync_folder=False)
     folders.add(path.parent)
-
-
-def _make_folders(folder: Path, folders: set[Path]) -> None:
-    if folder.is_dir():
-        return
-    _make_folders(folder.parent, folders)
-    folder.mkdir(exist_ok=True)
-    folders.add(folder.parent)
-
-
-def replace(path: Path, content: bytes, *, sync_folder: bool = True) -> None:
-    """Puts a durable file in place in one step: whoever reads sees the old or the new content."""
-    temporary = path.with_name(f".{path.name}.new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
-        with _closing(handle):
-            view = memoryview(content)
-            while view:
-                view = view[os.write(handle, view) :]
-            os.fsync(handle)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    if sync_folder:
-        _sync_folder(path.parent)
-
-
-@contextmanager
-def _closing(handle: int) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    with _closing(handle):
-        os.fsync(handle)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from consent.errors import LogError, LogInUse, StoreBehindLog
-from consent.log import checkpoint, proof, writer
+from consent.log import checkpoint, durable, merkle, proof, writer
 from consent.log.writer import LogWriter
 from identity.keys.ed25519 import Ed25519Signer
 
@@ -16,6 +16,18 @@ ORIGIN = "log.example/log/1"
 
 def entries(count: int, start: int = 0) -> list[bytes]:
     return [f"entry {number}".encode() for number in range(start, start + count)]
+
+
+def fail_at(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next write of this file finds a full disk."""
+    real = durable.replace
+
+    def failing(path: Path, content: bytes, *, sync_folder: bool = True) -> None:
+        if path.name == step or (step == "tile" and "/tile/0/" in str(path)):
+            raise OSError("disk full")
+        real(path, content, sync_folder=sync_folder)
+
+    monkeypatch.setattr(writer, "replace", failing)
 
 
 @pytest.fixture
@@ -61,19 +73,15 @@ def test_a_failing_write_leaves_a_log_that_can_be_continued(
     log: LogWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     log.append(entries(2))
-    real = writer.replace
-
-    def failing(path: Path, content: bytes, *, sync_folder: bool = True) -> None:
-        if path.name == step or (step == "tile" and "/tile/0/" in str(path)):
-            raise OSError("disk full")
-        real(path, content, sync_folder=sync_folder)
-
-    monkeypatch.setattr(writer, "replace", failing)
+    fail_at(step, monkeypatch)
     with pytest.raises(OSError, match="disk full"):
         log.append(entries(1, 2))
     assert log.size == 2
     proof.verify(log.prove(1), log.key)
     monkeypatch.undo()
+    # Whether a checkpoint of 3 was signed is not known here: other entries would make a fork.
+    with pytest.raises(LogError, match="reopen it"):
+        log.append([b"other", b"entries"])
     again = reopen(log, tmp_path)
     # Where the checkpoint of 3 had been signed, the log goes on from there: it must not be forgotten.
     assert again.size == (3 if step == "checkpoint" else 2)
@@ -81,6 +89,40 @@ def test_a_failing_write_leaves_a_log_that_can_be_continued(
         again.append(entries(1, 2))
     proof.verify(again.prove(2), again.key)
     again.close()
+
+
+def test_a_failed_append_is_looked_up_in_place(log: LogWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = entries(6)
+    log.append(stored[:2])
+    for step, grown in (("checkpoint.4", 2), ("checkpoint", 4)):
+        fail_at(step, monkeypatch)
+        with pytest.raises(OSError, match="disk full"):
+            log.append(stored[2:4])
+        monkeypatch.undo()
+        log.reopen()
+        assert log.size == grown
+    assert log.recover(lambda index: stored[index:], len(stored)) == 2
+    proof.verify(log.prove(5), log.key)
+
+
+def test_a_current_checkpoint_beyond_its_kept_copies(log: LogWriter, tmp_path: Path) -> None:
+    log.append(entries(2))
+    (tmp_path / "checkpoint.2").unlink()
+    with pytest.raises(LogError, match="kept copy"):
+        reopen(log, tmp_path)
+
+
+def test_proofs_to_an_earlier_size(log: LogWriter) -> None:
+    roots = {}
+    for batch in (3, 300, 70_000, 5):
+        log.append(entries(batch, log.size))
+        roots[log.size] = checkpoint.verify(log.signed_checkpoint, log.key).root
+    sizes = sorted(roots)
+    for at, old in enumerate(sizes):
+        for new in sizes[at:]:
+            merkle.verify_consistency(old, roots[old], new, roots[new], log.prove_consistency(old, new))
+    with pytest.raises(LogError, match="no tree"):
+        log.prove_consistency(3, log.size + 1)
 
 
 def test_recovery_appends_what_the_store_has(log: LogWriter) -> None:

@@ -2,6 +2,10 @@
 
 REQUEST_PROOF_HEADER = "Request-Proof"
 PROOF_NONCE_HEADER = "Proof-Nonce"
+USE_PROOF_NONCE = "use_proof_nonce"
+INVALID_PROOF = "invalid_proof"
+INVALID_REQUEST = "invalid_request"
+STALE_REQUEST = "stale_request"
 
 MEDIA_JWT = "application/jwt"
 MEDIA_JSON = "application/json"

@@ -3,6 +3,7 @@
     IdentityError
      ├── EncodingError          an encoding or a JSON shape is not what its specification says
      ├── KeyMaterialError       a key cannot be used: type, curve, size, form
+     ├── KeyUnavailable         whoever holds a key does not answer or does not want to: refused
      ├── SignatureInvalid       a signature does not belong to these bytes and this key
      ├── EnvelopeError          a JWS, JWE or HPKE envelope is refused
      ├── SdJwtError             an SD-JWT breaks RFC 9901
@@ -32,6 +33,10 @@ class EncodingError(IdentityError):
 
 class KeyMaterialError(IdentityError):
     """A key cannot be used: its type, curve, size or form."""
+
+
+class KeyUnavailable(IdentityError):
+    """The process or token that holds a key does not answer, or refuses; nothing is computed without it."""
 
 
 class SignatureInvalid(IdentityError):

@@ -9,7 +9,7 @@ had signed would sign the other history after its restart.
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -37,11 +37,12 @@ CHECKPOINT = "checkpoint"
 class Witness:
     """Cosigns under ``name``; keeps its state in ``folder``, alone, until closed.
 
-    Raises LogInUse where another process holds the folder.
+    Raises LogInUse where another process holds the folder, LogError for a name that no signature
+    line can carry.
     """
 
     def __init__(self, folder: Path, name: str, signer: Ed25519Signer, *, log_keys: LogKeys, clock: Clock) -> None:
-        self.key = NoteKey(name, note.COSIGNATURE_V1, signer.public)
+        self.key = NoteKey.parse(NoteKey(name, note.COSIGNATURE_V1, signer.public).format())
         self._folder = folder
         self._signer = signer
         self._log_keys = log_keys
@@ -134,6 +135,15 @@ def log_and_its_periods(key: NoteKey) -> LogKeys:
 
     def key_of(origin: str) -> NoteKey | None:
         return key.renamed(origin) if period.same_log(origin, key.name) else None
+
+    return key_of
+
+
+def any_of(logs: Sequence[LogKeys]) -> LogKeys:
+    """Follows what one of them follows."""
+
+    def key_of(origin: str) -> NoteKey | None:
+        return next((key for log in logs if (key := log(origin)) is not None), None)
 
     return key_of
 

@@ -19,6 +19,14 @@ class Ed25519Signer:
         self._key = SigningKey(seed)
         self.public = bytes(self._key.verify_key)
 
+    @classmethod
+    def from_hex(cls, text: str) -> "Ed25519Signer":
+        """From the seed as key files hold it: 64 hexadecimal digits. Raises KeyMaterialError."""
+        try:
+            return cls(bytes.fromhex(text))
+        except ValueError:
+            raise KeyMaterialError("Ed25519 seed: hexadecimal digits are expected") from None
+
     def sign(self, data: bytes) -> bytes:
         return self._key.sign(data).signature
 

@@ -17,6 +17,7 @@
      ├── FetchError             a permitted address did not answer as it should
      ├── DidError               a DID cannot be read, or its key is not for this use
      └── ProtocolError          an OAuth, OpenID4VCI or OpenID4VP fault with its wire code
+          └── AuthorizationRequestRefused  a presentation request whose sender may be told
 
 A message names the thing, what was found and what was expected. It never holds a secret nor an
 attribute value: it may be logged, and some of it reaches the other party.
@@ -93,6 +94,18 @@ class ProtocolError(IdentityError):
         super().__init__(f"{code}: {description}")
         self.code = code
         self.description = description
+
+
+class AuthorizationRequestRefused(ProtocolError):
+    """A request for a presentation is refused after its sender was authenticated.
+
+    ``response_uri`` belongs to the sender: the error may be sent there, with ``state`` (OpenID4VP 1.0 section 8.5).
+    """
+
+    def __init__(self, code: str, description: str, response_uri: str, state: str | None) -> None:
+        super().__init__(code, description)
+        self.response_uri = response_uri
+        self.state = state
 
 
 class DidError(IdentityError):

@@ -2,7 +2,7 @@
 
   1. The chain has 1 to ``MAX_CERTIFICATES`` certificates, each of limited size and readable.
   2. The signer's certificate is not self-signed and no anchor is in the chain: who could send its
-     anchor along could send any (HAIP 1.0 section 4.5.1, OpenID4VP 1.0 section 5.9.3).
+     anchor along could send any (HAIP 1.0 sections 5 and 6.1.1).
   3. Every key, the anchor's included, is strong enough: the library takes RSA-1024 and secp224r1.
   4. The path: signatures (no SHA-1), dates, who may certify, path lengths, name constraints; a
      critical extension that is not understood refuses (RFC 5280 sections 6.1.3 to 6.1.5).

@@ -1,11 +1,11 @@
 """The signed list of parties: the literal names of the wire, spelled once (WIRE C12).
 
 Its shape follows ETSI TS 119 602 (lists of trusted entities as JWS); issuer metadata follows
-draft-ietf-oauth-sd-jwt-vc-24 section 3.
+draft-ietf-oauth-sd-jwt-vc-24 section 4.
 """
 
 TYP = "trust-list+jwt"
-MEDIA_TYPE = "application/trust-list+jwt"
+MEDIA_TYPE = "application/jwt"
 
 ISSUER = "issuer"
 STATUS = "status"

@@ -91,3 +91,15 @@ def format_time(at_milliseconds: int) -> str:
     """RFC 3339 with milliseconds in Z, as events spell time."""
     at = datetime.fromtimestamp(at_milliseconds // 1000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at_milliseconds % 1000:03d}Z"
+
+
+def parse_time(text: Any) -> int:
+    """Milliseconds since 1970 of an event's ``time``. Raises LogError on any other spelling."""
+    try:
+        at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    except (TypeError, ValueError):
+        raise LogError("event: time must be RFC 3339 with milliseconds in Z") from None
+    milliseconds = int(at.timestamp()) * 1000 + at.microsecond // 1000
+    if format_time(milliseconds) != text:
+        raise LogError("event: time must be RFC 3339 with milliseconds in Z")
+    return milliseconds

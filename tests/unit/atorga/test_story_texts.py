@@ -1,0 +1,31 @@
+"""The story is told in three languages: the same sentences, the same places in them."""
+
+import re
+import string
+
+import pytest
+
+from atorga.town.narration import LANGUAGES, load
+
+CATALOGUES = {language: load(language) for language in LANGUAGES}
+
+
+def places(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_same_keys_and_places(language: str) -> None:
+    assert CATALOGUES[language].keys() == CATALOGUES["en"].keys()
+    for key, sentence in CATALOGUES[language].items():
+        assert places(sentence) == places(CATALOGUES["en"][key]), key
+
+
+@pytest.mark.parametrize("language", ["es", "ca"])
+def test_no_sentence_left_in_english(language: str) -> None:
+    same = [
+        key
+        for key, text in CATALOGUES[language].items()
+        if text == CATALOGUES["en"][key] and re.search("[a-z]{4}", text)
+    ]
+    assert not [key for key in same if key not in ("closing.portal",)]

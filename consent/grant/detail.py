@@ -14,9 +14,11 @@ from consent.procedure.declaration import require_resolution
 from consent.signed_message import exact, reading
 from identity.codec import members
 
-LEVELS = ("hidden", "discoverable", "readable")
+READABLE = "readable"
+LEVELS = ("hidden", "discoverable", READABLE)
 MODES = ("view", "store", "query", "stream")
-FETCHES = ("onetime", "periodic")
+ONETIME = "onetime"
+FETCHES = (ONETIME, "periodic")
 ON_CHANGE = ("follow", "freeze", "ask")
 
 MAX_USES = 65_535
@@ -133,6 +135,11 @@ class AuthorizationDetail:
     def attributes(self) -> tuple[str, ...]:
         """The attributes granted (or asked for), in the order of their bits."""
         return tuple(name for name in self.datatypes if name in self.terms)
+
+    @property
+    def use_limit(self) -> int | None:
+        """How often it may be used at most: once where it is fetched once, whatever ``max_uses`` says."""
+        return 1 if self.fetch == ONETIME else self.max_uses
 
     def without(self, names: frozenset[str]) -> "AuthorizationDetail":
         """The detail after these attributes were dropped or withdrawn."""

@@ -26,24 +26,25 @@ class AccountStore:
         self._engine = engine
 
     def offer_nonce(self, nonce: str, thumbprint: str, *, now: int, expires: int) -> None:
-        """Remembers an enrolment nonce for one account key, and forgets those past."""
+        """Remembers an enrolment nonce, the only one of this account key; forgets those past."""
         with self._engine.begin() as connection:
-            connection.execute(text("DELETE FROM enrolment_nonce WHERE expires <= :now"), {"now": now})
+            connection.execute(
+                text("DELETE FROM enrolment_nonce WHERE expires <= :now OR thumbprint = :thumbprint"),
+                {"now": now, "thumbprint": thumbprint},
+            )
             connection.execute(
                 text("INSERT INTO enrolment_nonce (nonce, thumbprint, expires) VALUES (:nonce, :thumbprint, :expires)"),
                 {"nonce": nonce, "thumbprint": thumbprint, "expires": expires},
             )
 
-    def spend_nonce(self, nonce: str, thumbprint: str, *, now: int) -> bool:
-        """True once for a nonce offered to this key."""
+    def take_nonce(self, thumbprint: str, *, now: int) -> str | None:
+        """The nonce offered to this key; nobody gets it a second time."""
         with self._engine.begin() as connection:
-            spent = connection.execute(
-                text(
-                    "DELETE FROM enrolment_nonce WHERE nonce = :nonce AND thumbprint = :thumbprint AND expires > :now"
-                ),
-                {"nonce": nonce, "thumbprint": thumbprint, "now": now},
-            )
-            return spent.rowcount == 1
+            found: str | None = connection.execute(
+                text("DELETE FROM enrolment_nonce WHERE thumbprint = :thumbprint AND expires > :now RETURNING nonce"),
+                {"thumbprint": thumbprint, "now": now},
+            ).scalar()
+            return found
 
     def enrol(
         self, *, claim_hash: bytes, thumbprint: str, account_jwk: str, view_jwk: str, now: int

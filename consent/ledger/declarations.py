@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from consent.errors import LedgerConflict
-from consent.ledger.grants import Entry, add_event
+from consent.ledger.grant_row import Entry, add_event
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from consent.ledger.leaf import Leaf
+from consent.ledger.leaf import GROUPED, Leaf
 
 BATCH = 1_024
 """Leaves placed in one transaction: bounds its length, not the log's rate."""
@@ -136,9 +136,16 @@ def _bytes(value: bytes | None) -> bytes | None:
 
 
 def _next_place(connection: Connection, minute: int) -> tuple[int, int]:
-    last = connection.execute(
-        text("SELECT leaf_index, leaf FROM event WHERE leaf_index IS NOT NULL ORDER BY leaf_index DESC LIMIT 1")
-    ).first()
+    """The next index, and the minute for it: not before the last leaf that tells its minute exactly."""
+    last = connection.execute(text("SELECT max(leaf_index) FROM event")).scalar()
     if last is None:
         return 0, minute
-    return last[0] + 1, max(minute, Leaf.from_bytes(bytes(last[1])).minute)
+    found = connection.execute(_LAST_EXACT, {"plain": bytes([0]), "grouped": bytes([GROUPED])}).first()
+    return int(last) + 1, max(minute, 0 if found is None else Leaf.from_bytes(bytes(found[0])).minute)
+
+
+# The third byte of a leaf is its flags; one that shows the day only says nothing of the minute.
+_LAST_EXACT = text(
+    "SELECT leaf FROM event WHERE leaf_index IS NOT NULL AND substr(leaf, 3, 1) IN (:plain, :grouped) "
+    "ORDER BY leaf_index DESC LIMIT 1"
+)

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from consent.errors import LedgerConflict
-from consent.ledger.grants import REQUEST_OPEN, Entry, add_event, close_request
+from consent.ledger.grant_row import REQUEST_OPEN, Entry, add_event, close_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class StoredRequest:
     expires: int
     state: int
     grant_id: bytes | None
+    mailbox: bytes | None
 
     def open_at(self, now: int) -> bool:
         return self.state == REQUEST_OPEN and now < self.expires
@@ -92,6 +93,14 @@ class RequestStore:
         except IntegrityError:
             raise LedgerConflict("taken") from None
 
+    def owner_of(self, mailbox: bytes) -> int | None:
+        """The account in whose mailbox it is; None where nobody registered it."""
+        with self._engine.begin() as connection:
+            found = connection.execute(
+                text("SELECT account FROM mailbox WHERE mailbox = :mailbox"), {"mailbox": mailbox}
+            ).scalar()
+        return None if found is None else int(found)
+
     def remove_mailbox(self, mailbox: bytes, account: int) -> bool:
         with self._engine.begin() as connection:
             removed = connection.execute(
@@ -101,4 +110,4 @@ class RequestStore:
             return removed.rowcount == 1
 
 
-_COLUMNS = "request_id, service, jws, expires, state, grant_id"
+_COLUMNS = "request_id, service, jws, expires, state, grant_id, mailbox"

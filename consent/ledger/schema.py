@@ -23,13 +23,13 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, *, to: str = "head") -> None:
     """Creates the tables, or migrates them to the newest revision."""
     config = Config()
     config.set_main_option("script_location", str(files("consent.ledger") / "migrations"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:

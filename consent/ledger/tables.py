@@ -122,8 +122,11 @@ class GrantBody(Table, table=True):
     last_act: str | None = None
     """Hash of the last act: the same JWS again gets its first answer."""
     last_act_counter: int | None = None
+    last_act_state: int | None = None
     last_deny: int | None = Field(default=None, sa_type=BigInteger)
     """When a deny leaf was last written: at most one per grant and hour (DESIGN §8)."""
+    denies: int = 0
+    """Refusals since then; the next deny leaf counts them."""
 
 
 class Ending(Table, table=True):
@@ -187,7 +190,7 @@ class EnrolmentNonce(Table, table=True):
 
     __tablename__ = "enrolment_nonce"
     nonce: str = Field(primary_key=True)
-    thumbprint: str
+    thumbprint: str = Field(index=True, unique=True)
     expires: int = Field(sa_type=BigInteger, index=True)
 
 

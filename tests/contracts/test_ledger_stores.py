@@ -14,7 +14,7 @@ from consent.ledger.accounts import RECOVERY_SECONDS, AccountStore
 from consent.ledger.declarations import DeclarationStore
 from consent.ledger.events import EventStore
 from consent.ledger.grants import Entry, GrantBody, GrantStore, HotRow
-from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.leaf import DAY_ONLY, Kind, Leaf
 from consent.ledger.proofs import PROOF_SECONDS, ProofStore
 from consent.ledger.requests import RequestStore
 from consent.ledger.schema import open_engine, upgrade
@@ -268,9 +268,68 @@ def test_no_act_after_the_end(engine: Engine) -> None:
     assert row is not None and row.state == grants.WITHDRAWN
 
 
+def test_a_repeated_act_gets_its_first_answer_whatever_came_since(engine: Engine) -> None:
+    store = give(engine)
+    act(store, 1, "one")
+    withdraw(store)
+    again = act(store, 1, "one")
+    assert (again.state, again.counter) == (grants.PAUSED, 2)
+    assert leaves(engine) == 4
+
+
+def test_a_deny_leaf_counts_the_refusals_since_the_last(engine: Engine) -> None:
+    store = give(engine)
+    counts: list[int] = []
+
+    def counted(row: HotRow, count: int) -> Entry:
+        counts.append(count)
+        return entry(row)
+
+    for at in (0, 1, 2, 3_600, 7_200):
+        store.deny(GRANT, now=NOW + at, make_entry=counted)
+    assert counts == [1, 3, 1]
+
+
+def test_withdrawal_by_its_own_account_only(engine: Engine) -> None:
+    store = give(engine)
+
+    def by(account: int) -> grants.Ended | None:
+        return store.withdraw_by_account(GRANT, account=account, mask=None, at_milliseconds=1, make_entry=entry)
+
+    assert by(ACCOUNT + 1) is None and store.row(GRANT) == hot()
+    ended = by(ACCOUNT)
+    assert ended is not None and ended.row.state == grants.WITHDRAWN and not ended.repeated
+    repeated = by(ACCOUNT)
+    assert repeated is not None and repeated.repeated and repeated.counter == 2
+
+
+def test_row_and_body_come_together(engine: Engine) -> None:
+    assert GrantStore(engine).get(GRANT) is None
+    assert give(engine).get(GRANT) == (hot(), body())
+
+
+def test_an_opening_key_is_replaced_for_its_own_account_only(engine: Engine) -> None:
+    store = give(engine)
+    store.replace_opening_key(GRANT, account=ACCOUNT + 1, opening_key=b"other")
+    assert store.body(GRANT) == body()
+    store.replace_opening_key(GRANT, account=ACCOUNT, opening_key=b"new")
+    assert store.body(GRANT) == replace(body(), opening_key=b"new")
+
+
+def test_use_requests_are_forgotten_after_their_time(engine: Engine) -> None:
+    store = give(engine)
+    assert use(store, jti=1) is not None
+    assert use(store, jti=2, now=NOW + 60) is not None
+    assert store.seen_use_request(SERVICE, (1).to_bytes(16, "big")) is not None, "while a slow clock may send it"
+    assert use(store, jti=3, now=NOW + 120) is not None
+    assert store.seen_use_request(SERVICE, (1).to_bytes(16, "big")) is None
+
+
 def test_one_deny_leaf_an_hour(engine: Engine) -> None:
     store = give(engine)
-    written = [store.deny(GRANT, now=NOW + at, make_entry=entry) for at in (0, 1, 3_599, 3_600, 3_601)]
+    written = [
+        store.deny(GRANT, now=NOW + at, make_entry=lambda row, count: entry(row)) for at in (0, 1, 3_599, 3_600, 3_601)
+    ]
     assert written == [True, False, False, True, False]
     assert store.row(GRANT) == hot(), "a deny does not count"
 
@@ -299,6 +358,22 @@ def test_places_follow_the_order_of_acts_and_minutes_never_fall(engine: Engine) 
     assert events.size() == 4 and len(events.leaves_from(3)) == 1
     found = events.of_grant(GRANT, 3)
     assert found is not None and found.leaf_index == 3
+
+
+def test_a_leaf_that_hides_its_minute_does_not_let_others_fall_back(engine: Engine) -> None:
+    store, events = give(engine), EventStore(engine)
+    assert events.place(minute=10_000) == 2
+
+    def hidden(row: HotRow, count: int) -> Entry:
+        leaf = Leaf(Kind.DENY, DAY_ONLY, row.grant_id, 0, 0, 0, 0, 0, 0, 0, bytes(32))
+        return Entry(Kind.DENY, leaf.to_bytes(), "sealed")
+
+    store.deny(GRANT, now=NOW, make_entry=hidden)
+    assert events.place(minute=10_000) == 1
+    use(store)
+    assert events.place(minute=9_999) == 1
+    minutes = [Leaf.from_bytes(leaf).minute for leaf in events.leaves_from(0)]
+    assert minutes == [10_000, 10_000, 8_640, 10_000]
 
 
 def test_timeline_is_the_accounts_own(engine: Engine) -> None:
@@ -334,10 +409,18 @@ def test_accounts(engine: Engine) -> None:
 def test_enrolment_nonces_are_single_use_and_bound(engine: Engine) -> None:
     store = AccountStore(engine)
     store.offer_nonce("n", "key", now=NOW, expires=NOW + 600)
-    assert not store.spend_nonce("n", "other", now=NOW)
-    assert not store.spend_nonce("n", "key", now=NOW + 600)
-    assert store.spend_nonce("n", "key", now=NOW + 599)
-    assert not store.spend_nonce("n", "key", now=NOW)
+    assert store.take_nonce("other", now=NOW) is None
+    assert store.take_nonce("key", now=NOW + 600) is None
+    assert store.take_nonce("key", now=NOW + 599) == "n"
+    assert store.take_nonce("key", now=NOW) is None
+
+
+def test_an_enrolment_begun_again_forgets_the_first_nonce(engine: Engine) -> None:
+    store = AccountStore(engine)
+    store.offer_nonce("first", "key", now=NOW, expires=NOW + 600)
+    store.offer_nonce("second", "key", now=NOW, expires=NOW + 600)
+    assert store.take_nonce("key", now=NOW) == "second"
+    assert store.take_nonce("key", now=NOW) is None
 
 
 def test_proofs_are_single_use(engine: Engine) -> None:
@@ -380,6 +463,9 @@ def test_mailboxes(engine: Engine) -> None:
         store.add_mailbox(box, ACCOUNT + 1, at_most=1)
     store.add(REQUEST, service=1, jws="jws", expires=NOW + 1, mailbox=box, entry=entry())
     assert [request.request_id for request in store.waiting(ACCOUNT, now=NOW)] == [REQUEST]
+    found = store.get(REQUEST)
+    assert found is not None and found.mailbox == box
+    assert store.owner_of(box) == ACCOUNT and store.owner_of(GRANT) is None
     assert store.waiting(ACCOUNT, now=NOW + 1) == [] and store.waiting(ACCOUNT + 1, now=NOW) == []
     assert not store.remove_mailbox(box, ACCOUNT + 1) and store.remove_mailbox(box, ACCOUNT)
 

@@ -1,0 +1,188 @@
+"""What is stored of a grant: the hot row, the signed body, the entry of an act on its way to the log."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from consent.errors import LedgerConflict
+
+GIVEN, PAUSED, WITHDRAWN, REVOKED, EXPIRED, INVALIDATED, ERASED = range(1, 8)
+
+WINDOW_EPOCH = 1_577_836_800
+"""2020-01-01, from which ``window_start`` counts, so that it fits 32 bits."""
+
+REQUEST_OPEN, REQUEST_GIVEN, REQUEST_REFUSED = range(3)
+
+ROW_COLUMNS = (
+    "grant_id, account, service, holder, purpose, state, mask, not_before, not_after, counter, act, uses, max_uses, "
+    "window_start, window_uses, window_max, window_seconds, status_index"
+)
+_BODY_COLUMNS = (
+    "grant_jws, locator, thumbprint, opening_key, details, last_act, last_act_counter, last_act_state"
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class HotRow:
+    """A grant as uses and withdrawals see it (WIRE C11). Times are NumericDates, ``mask`` is unsigned."""
+
+    grant_id: bytes
+    account: int
+    service: int
+    holder: int
+    purpose: int
+    state: int
+    mask: int
+    not_before: int
+    not_after: int
+    counter: int
+    act: int
+    uses: int
+    max_uses: int
+    window_start: int
+    window_uses: int
+    window_max: int
+    window_seconds: int
+    status_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class GrantBody:
+    """What the wallet signed, and what is in force of it."""
+
+    grant_jws: str
+    locator: str
+    thumbprint: str
+    opening_key: bytes
+    details: str
+    last_act: str | None
+    last_act_counter: int | None
+    last_act_state: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A leaf with minute 0, and what is kept of its event (WIRE C6, C15)."""
+
+    kind: int
+    leaf: bytes
+    sealed: str | None
+    receipt_id: bytes | None = None
+    opened: str | None = None
+
+
+MakeEntry = Callable[[HotRow], Entry]
+"""Makes the entry from the row after the change: the counter is known only then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A closing, or the end of some attributes. ``repeated``: it had ended before."""
+
+    row: HotRow
+    counter: int
+    effective_at: int
+    repeated: bool
+
+
+def find_row(connection: Connection, grant_id: bytes) -> HotRow | None:
+    found = connection.execute(_SELECT_ROW, {"grant_id": grant_id}).first()
+    return read_row(found) if found else None
+
+
+def find_body(connection: Connection, grant_id: bytes) -> GrantBody | None:
+    found = connection.execute(_SELECT_BODY, {"grant_id": grant_id}).first()
+    return GrantBody(*found) if found else None
+
+
+def insert_grant(connection: Connection, row: HotRow, body: GrantBody) -> None:
+    connection.execute(_INSERT_ROW, row_parameters(row))
+    connection.execute(
+        _INSERT_BODY,
+        {
+            "grant_id": row.grant_id,
+            "grant_jws": body.grant_jws,
+            "locator": body.locator,
+            "thumbprint": body.thumbprint,
+            "opening_key": body.opening_key,
+            "details": body.details,
+        },
+    )
+
+
+def read_row(found: Sequence[Any]) -> HotRow:
+    values = list(found)
+    values[0] = bytes(values[0])
+    values[6] = unsigned(values[6])
+    return HotRow(*values)
+
+
+def row_parameters(row: HotRow) -> dict[str, object]:
+    return {name: getattr(row, name) for name in HotRow.__slots__} | {"mask": signed(row.mask)}
+
+
+def signed(mask: int) -> int:
+    """The 64-bit set as databases hold it."""
+    return mask - (1 << 64) if mask >= 1 << 63 else mask
+
+
+def unsigned(mask: int) -> int:
+    return mask % (1 << 64)
+
+
+def add_event(connection: Connection, entry: Entry, grant_id: bytes | None, counter: int) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO event (kind, grant_id, counter, leaf, sealed, opened, receipt_id) "
+            "VALUES (:kind, :grant_id, :counter, :leaf, :sealed, :opened, :receipt_id)"
+        ),
+        {
+            "kind": entry.kind,
+            "grant_id": grant_id,
+            "counter": counter,
+            "leaf": entry.leaf,
+            "sealed": entry.sealed,
+            "opened": entry.opened,
+            "receipt_id": entry.receipt_id,
+        },
+    )
+
+
+def close_request(connection: Connection, request_id: bytes, *, grant_id: bytes | None, given: bool, now: int) -> None:
+    """The first decision closes a request. Raises LedgerConflict (``request_closed``)."""
+    closed = connection.execute(
+        text(
+            "UPDATE request SET state = :state, grant_id = :grant_id "
+            "WHERE request_id = :request_id AND state = 0 AND expires > :now"
+        ),
+        {
+            "state": REQUEST_GIVEN if given else REQUEST_REFUSED,
+            "grant_id": grant_id,
+            "request_id": request_id,
+            "now": now,
+        },
+    )
+    if closed.rowcount != 1:
+        raise LedgerConflict("request_closed")
+
+
+def noted(connection: Connection, grant_id: bytes, thumbprint: str) -> bool:
+    """Whether this key has withdrawn this grant id before the grant came (C5)."""
+    found = connection.execute(
+        text("SELECT 1 FROM noted_withdrawal WHERE grant_id = :grant_id AND thumbprint = :thumbprint"),
+        {"grant_id": grant_id, "thumbprint": thumbprint},
+    )
+    return found.first() is not None
+
+
+_SELECT_ROW = text(f"SELECT {ROW_COLUMNS} FROM grant_row WHERE grant_id = :grant_id")
+_SELECT_BODY = text(f"SELECT {_BODY_COLUMNS} FROM grant_body WHERE grant_id = :grant_id")
+_INSERT_ROW = text(
+    f"INSERT INTO grant_row ({ROW_COLUMNS}) VALUES ({', '.join(':' + name for name in ROW_COLUMNS.split(', '))})"
+)
+_INSERT_BODY = text(
+    "INSERT INTO grant_body (grant_id, grant_jws, locator, thumbprint, opening_key, details, denies) "
+    "VALUES (:grant_id, :grant_jws, :locator, :thumbprint, :opening_key, :details, 0)"
+)

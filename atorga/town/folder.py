@@ -57,8 +57,17 @@ class TownFolder:
     def log(self, service: str) -> Path:
         return self.root / "log" / f"{service}.log"
 
-    def key(self, party: str) -> Path:
-        return self.root / "keys" / f"{party}.pem"
+    def party_key(self, party: str) -> Path:
+        """The signing key of ``urn:atorga:party:NAME``."""
+        return self.key_file(f"{party.rpartition(':')[2]}.pem")
+
+    def key_file(self, name: str) -> Path:
+        return self.root / "keys" / name
+
+    @property
+    def witness_name(self) -> str:
+        """The name under which the witness cosigns."""
+        return f"localhost:{self.port('witness')}/witness"
 
     @property
     def pki(self) -> Path:

@@ -3,18 +3,17 @@
 The list's key lies in ``DATA/registry`` and is read here alone: no service can list itself.
 """
 
-import json
-import time
 from pathlib import Path
 from typing import Any
 
-from identity.trust.registry import sign_registry
-
-from atorga.town import pki
 from atorga.town.folder import TownFolder, write_private
-from consent.log.note import ED25519, NoteKey
-from identity.keys.ed25519 import Ed25519Signer
+from atorga.town.pki import REGISTRY as REGISTRY_ROOT
+from atorga.town.pki import Signing, TownPki
+from consent.log.note import COSIGNATURE_V1, ED25519, NoteKey
+from identity.keys.ed25519 import SEED_BYTES, Ed25519Signer
 from identity.keys.signer import SoftwareSigner
+from identity.randomness import Random
+from identity.trust.registry import sign_registry
 
 REGISTRY = "urn:atorga:party:registry"
 ISSUER = "urn:atorga:party:bcn"
@@ -31,6 +30,8 @@ SHORT_NAMES = {
 }  # fmt: skip
 
 VCTS = ["urn:atorga:person-id:1", "urn:atorga:residency:1", "urn:atorga:pairwise:1"]
+
+LOG_SEED, WITNESS_SEED = "log.seed", "witness.seed"
 
 DAY_SECONDS = 86_400
 LIST_SECONDS = 7 * DAY_SECONDS
@@ -70,45 +71,52 @@ _NAMES: dict[str, dict[str, str]] = {
 _ENTITY = "Sandbox city, no legal entity"
 
 
-def make_keys(folder: TownFolder) -> None:
-    """A signing key for each party."""
-    for name in SHORT_NAMES.values():
-        write_private(folder.key(name), SoftwareSigner.generate().to_pem())
+def make_keys(folder: TownFolder, *, random: Random) -> None:
+    """A signing key for each party, and the seeds of log and witness; each file is read by its own service."""
+    for party in SHORT_NAMES:
+        write_private(folder.party_key(party), SoftwareSigner.generate().to_pem())
+    for name in (LOG_SEED, WITNESS_SEED):
+        write_private(folder.key_file(name), random(SEED_BYTES).hex() + "\n")
 
 
 def party_signer(folder: TownFolder, party: str) -> SoftwareSigner:
-    return SoftwareSigner.from_pem(folder.key(SHORT_NAMES[party]).read_bytes())
+    return SoftwareSigner.from_pem(folder.party_key(party).read_bytes())
 
 
 def log_vkey(folder: TownFolder) -> str:
-    seed = bytes.fromhex(folder.key("log-seed").read_text(encoding="ascii").strip())
-    return NoteKey(folder.log_origin, ED25519, Ed25519Signer(seed).public).format()
+    return NoteKey(folder.log_origin, ED25519, _seeded(folder, LOG_SEED).public).format()
 
 
 def witness_vkey(folder: TownFolder) -> str:
     """The witness's cosigning key (C2SP tlog-cosignature: type 0x04)."""
-    from consent.log.note import COSIGNATURE_V1
-
-    seed = bytes.fromhex(folder.key("witness-seed").read_text(encoding="ascii").strip())
-    return NoteKey(f"localhost:{folder.port('witness')}/witness", COSIGNATURE_V1, Ed25519Signer(seed).public).format()
+    return NoteKey(folder.witness_name, COSIGNATURE_V1, _seeded(folder, WITNESS_SEED).public).format()
 
 
-def sign_list(folder: TownFolder, *, now: int) -> None:
-    """Writes the next version of the list. The version is the number of lists ever signed here."""
+def _seeded(folder: TownFolder, name: str) -> Ed25519Signer:
+    return Ed25519Signer.from_hex(folder.key_file(name).read_text(encoding="ascii").strip())
+
+
+def sign_list(folder: TownFolder, pki: TownPki, *, now: int) -> None:
+    """Writes the next version of the list. Versions only rise, whatever happens between the two writes."""
     counter = folder.registry_list.with_name("version")
     version = int(counter.read_text(encoding="ascii")) + 1 if counter.exists() else 1
-    claims = {"iss": REGISTRY, "version": version, "iat": now, "exp": now + LIST_SECONDS, "parties": _parties(folder)}
-    signer, chain = pki.registry_signer(folder.pki)
-    signed = sign_registry(claims, signer, chain)
+    claims = {
+        "iss": REGISTRY, "version": version, "iat": now, "exp": now + LIST_SECONDS,
+        "parties": _parties(folder, pki, now=now),
+    }  # fmt: skip
+    signing = pki.registry_signer(folder.registry_list.parent)
+    signed = sign_registry(claims, signing.signer(), signing.chain())
     # The number first: a list must never carry a version that was used before.
     write_private(counter, f"{version}\n")
     write_private(folder.registry_list, signed)
 
 
-def _parties(folder: TownFolder) -> list[dict[str, Any]]:
-    certificates = pki.certificate_hashes(folder.pki)
-    made = json.loads((folder.root / "town.json").read_text(encoding="utf-8")).get("made_at", int(time.time()))
+def _parties(folder: TownFolder, pki: TownPki, *, now: int) -> list[dict[str, Any]]:
     url = folder.url
+    certificates = {
+        ISSUER: [issuer_signing(folder, pki).x5t, status_signing(folder, pki).x5t],
+        **{party: [access_signing(pki, party).x5t] for party in (CONSENT, PORTAL, VERIFIER)},
+    }
 
     def entry(party: str, roles: list[str], endpoints: dict[str, str], **more: Any) -> dict[str, Any]:
         return {
@@ -118,10 +126,10 @@ def _parties(folder: TownFolder) -> list[dict[str, Any]]:
             "legal_entity": _ENTITY,
             "contact": "mailto:nobody@localhost.invalid",
             "territory": "ES-CT",
-            "from": made - DAY_SECONDS,
-            "to": made + PARTY_SECONDS,
+            "from": now - DAY_SECONDS,
+            "to": now + PARTY_SECONDS,
             "jwk": party_signer(folder, party).public_key.jwk(),
-            "x5t#S256": certificates.get(SHORT_NAMES[party], []),
+            "x5t#S256": certificates.get(party, []),
             "endpoints": endpoints,
             **more,
         }
@@ -149,11 +157,18 @@ def _parties(folder: TownFolder) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def seeds(folder: TownFolder, random_bytes: "list[bytes]") -> None:
-    """Ed25519 seeds of log and witness, as hex in files only their service reads."""
-    for name, seed in zip(("log-seed", "witness-seed"), random_bytes, strict=True):
-        write_private(folder.key(name), seed.hex() + "\n")
+def issuer_signing(folder: TownFolder, pki: TownPki) -> Signing:
+    return pki.issuer_signer(SHORT_NAMES[ISSUER], issuer=folder.issuer)
 
 
-def anchors_file(folder: TownFolder) -> Path:
-    return folder.pki / "registry-root.pem"
+def status_signing(folder: TownFolder, pki: TownPki) -> Signing:
+    return pki.status_signer(SHORT_NAMES[ISSUER], issuer=folder.issuer)
+
+
+def access_signing(pki: TownPki, party: str) -> Signing:
+    return pki.access_certificate(SHORT_NAMES[party])
+
+
+def registry_anchors(pki: TownPki) -> Path:
+    """The root that signs who signs the list."""
+    return pki.root(REGISTRY_ROOT).certificates

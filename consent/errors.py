@@ -2,7 +2,9 @@
 
     ConsentError
      ├── MessageError      a message of WIRE section C breaks its shape or a signature is not its sender's
+     │    ├── CallerUnproven    a request does not prove who sends it
      │    ├── ProofNonceNeeded  a caller proof lacks a fresh nonce of this server
+     │    ├── SenderUnproven    a message is not signed by whom it names
      │    └── StaleMessage      a message came outside its time
      ├── LogError          a note, checkpoint, tile or proof of the log is refused
      │    ├── LogInUse       another process writes it
@@ -15,6 +17,10 @@
      │    │    └── NotConsistent        the tree does not continue the one the witness knows
      │    └── NotCosigned    a log got no valid cosignature from a witness
      ├── LedgerConflict    an act meets a row that forbids it: ``code`` says which rule
+     ├── NotKnown          what is asked for is not here, or not the asker's: ``code`` says what
+     ├── NotAllowed        the asker may not do this now: ``code`` says why
+     ├── TooMany           somebody asks more often than it may
+     ├── OutOfService      the store, the log or the signed list does not answer: nothing was decided
      ├── PeerUnavailable   another party did not answer, or not as it should
      ├── RegisterFault     a data holder's register does not answer, or holds what its configuration does not say
      └── NothingReleased   a data holder cannot release now: ``code`` says what is missing
@@ -31,8 +37,16 @@ class MessageError(ConsentError):
     """A message of WIRE section C is refused."""
 
 
+class CallerUnproven(MessageError):
+    """A request does not prove who sends it (WIRE C1)."""
+
+
 class ProofNonceNeeded(MessageError):
     """A caller proof is right but for its nonce: the caller asks again with the one it gets."""
+
+
+class SenderUnproven(MessageError):
+    """A message is not signed by the party it names, or that party is not listed."""
 
 
 class StaleMessage(MessageError):
@@ -94,6 +108,33 @@ class LedgerConflict(ConsentError):
         super().__init__(code)
         self.code = code
         self.act = act
+
+
+class NotKnown(ConsentError):
+    """What is asked for is not here, or is another's: the answer is the same for both.
+
+    ``code`` goes on the wire: ``unknown_grant``, ``unknown_request`` …
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class NotAllowed(ConsentError):
+    """The asker may not do this now, whatever it sends; ``code`` goes on the wire."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(description)
+        self.code = code
+
+
+class TooMany(ConsentError):
+    """An address asks more often than it may."""
+
+
+class OutOfService(ConsentError):
+    """The store, the log or the signed list does not answer. Asking again later may help."""
 
 
 class PeerUnavailable(ConsentError):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from consent.errors import MessageError
+from consent.errors import MessageError, SenderUnproven
 from identity.codec import members
 from identity.envelope import jws
 from identity.errors import IdentityError
@@ -30,13 +30,13 @@ class SignedMessage:
 
 
 @contextmanager
-def reading(what: str) -> Iterator[None]:
-    """Turns a refusal of the layers below into MessageError about ``what``."""
+def reading(what: str, error: type[MessageError] = MessageError) -> Iterator[None]:
+    """Turns a refusal of the layers below into ``error`` about ``what``."""
     try:
         yield
     except IdentityError as fault:
         text = str(fault)
-        raise MessageError(text if text.startswith(what) else f"{what}: {text}") from None
+        raise error(text if text.startswith(what) else f"{what}: {text}") from None
 
 
 def verify_by_kid(
@@ -45,15 +45,18 @@ def verify_by_kid(
     """A message signed by a key known beforehand, named by its thumbprint.
 
     ``key_for`` gets the unverified claims, to choose whose key must have signed; it raises where
-    there is none. Raises MessageError.
+    there is none. Raises MessageError, and SenderUnproven where the form is right and the sender
+    is unknown or did not sign.
     """
     with reading(what):
         parsed = jws.parse(compact, what=what)
-        key = key_for(parsed.claims(what=what))
+        claims = parsed.claims(what=what)
+    with reading(what, SenderUnproven):
+        key = key_for(claims)
         verified = jws.verify(parsed, key, typ=typ, members=KID_HEADER, what=what)
     if verified.header["kid"] != key.thumbprint:
-        raise MessageError(f"{what}: kid is not the thumbprint of the sender's key")
-    return SignedMessage(verified.claims(what=what), key, compact)
+        raise SenderUnproven(f"{what}: kid is not the thumbprint of the sender's key")
+    return SignedMessage(claims, key, compact)
 
 
 def verify_by_jwk(compact: str, *, typ: str, what: str) -> SignedMessage:

@@ -79,9 +79,13 @@ def sign_use_request(request: UseRequest, signer: Signer) -> str:
 
 
 def verify_use_request(
-    compact: str, *, key_of: Callable[[str], PublicKey], holder: str, now: int
+    compact: str, *, key_of: Callable[[str], PublicKey], holder: str | None, now: int
 ) -> VerifiedUseRequest:
-    """Raises MessageError, and StaleMessage where only the time is wrong."""
+    """Raises MessageError: StaleMessage where only the time is wrong, SenderUnproven where the signature is.
+
+    ``holder`` None = whom it is made for is the caller's to compare: the consent service answers
+    a request for another data holder no differently than one about an unknown grant.
+    """
     message = verify_by_kid(
         compact,
         lambda claims: key_of(members.text(claims, "iss", what=_REQUEST, max_length=spec.MAX_PARTY_ID)),
@@ -89,7 +93,7 @@ def verify_use_request(
         what=_REQUEST,
     )
     request = _use_request(message.claims)
-    if request.holder != holder:
+    if holder is not None and request.holder != holder:
         raise MessageError(f"{_REQUEST}: made for another data holder")
     if not 0 < request.expires - request.issued <= REQUEST_SECONDS:
         raise MessageError(f"{_REQUEST}: exp must lie within {REQUEST_SECONDS} s after iat")

@@ -71,7 +71,7 @@ class AllowListFetcher:
                     if len(body) > max_bytes:
                         raise FetchError(f"fetch: {host_of(url)} sent more than {max_bytes} bytes")
                 return bytes(body)
-        except httpx.HTTPError as fault:
+        except (httpx.HTTPError, httpx.InvalidURL) as fault:
             raise FetchError(f"fetch: {host_of(url)} cannot be reached ({type(fault).__name__})") from None
 
 

@@ -38,6 +38,11 @@ def test_unreachable() -> None:
         _get(_fetcher(httpx.ConnectTimeout("secret")))
 
 
+def test_address_that_the_client_refuses() -> None:
+    with pytest.raises(FetchError, match="cannot be reached"):
+        _get(_fetcher(httpx.Response(200)), "https://good.example/\x7f")
+
+
 @pytest.mark.parametrize(
     "url",
     [

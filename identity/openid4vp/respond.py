@@ -64,15 +64,15 @@ def format_error(code: str, description: str, state: str | None) -> bytes:
 
 
 def parse_response(
-    body: bytes, *, response_mode: str, state: str | None, private_jwk: Mapping[str, Any] | None, kid: str | None
+    body: bytes, *, response_mode: str, private_jwk: Mapping[str, Any] | None, kid: str | None
 ) -> UnverifiedResponse | ErrorResponse:
-    """Reads the body for a request that had this mode, ``state`` and encryption key.
+    """Reads the body for a request that had this mode and encryption key.
 
     Raises ProtocolError ``invalid_request``.
       1. One form in UTF-8 within the size limit, each field once.
       2. An error is an error, in clear or encrypted.
       3. The parameters come as asked: in clear, or in a JWE to this request's key alone.
-      4. ``state`` is the request's.
+    Left to the caller: whether ``state`` is the request's (section 14.3.2).
     """
     # 1
     fields: dict[str, Any] = dict(form.parse(body, what=WHAT, max_bytes=MAX_BODY_BYTES))
@@ -84,9 +84,9 @@ def parse_response(
             raise ProtocolError(spec.INVALID_REQUEST, f"{WHAT}: is encrypted, {response_mode} was asked")
         elif spec.VP_TOKEN in fields:
             fields[spec.VP_TOKEN] = _json(fields[spec.VP_TOKEN])
-    # 4
-    if fields.get(spec.STATE) != state:
-        raise ProtocolError(spec.INVALID_REQUEST, f"{WHAT}: {spec.STATE} is not the request's")
+    state = fields.get(spec.STATE)
+    if state is not None and not isinstance(state, str):
+        raise ProtocolError(spec.INVALID_REQUEST, f"{WHAT}: {spec.STATE} must be a text")
     if spec.ERROR in fields:
         return _error(fields, state)
     if spec.VP_TOKEN not in fields:

@@ -146,11 +146,15 @@ class LogWriter:
         self._publish(signed, size)
         return _Head(size, edge.frozen(edges), tuple(run[len(run) - size % tile.WIDTH :]), signed)
 
-    def prove(self, index: int) -> str:
-        """The proof that entry ``index`` is under the current checkpoint (tlog-proof text)."""
+    def prove(self, index: int, size: int | None = None) -> str:
+        """The proof that entry ``index`` is under the current checkpoint (tlog-proof text), or under the
+        kept one of ``size``, which may have cosignatures that the current one still lacks."""
         head = self._head
-        path = merkle.inclusion_path(index, head.size, self._subtree_of(head))
-        return proof.make(self._entry(head, index), index, path, head.signed)
+        signed = head.signed
+        if size is not None and size != head.size:
+            signed = (self._folder / f"{CHECKPOINT}.{size}").read_text(encoding="utf-8")
+        path = merkle.inclusion_path(index, head.size if size is None else size, self._subtree_of(head))
+        return proof.make(self._entry(head, index), index, path, signed)
 
     def prove_consistency(self, old: int, new: int | None = None) -> list[bytes]:
         """From the tree of ``old`` leaves to the one of ``new``, or to the current one."""

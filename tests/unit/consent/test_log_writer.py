@@ -58,6 +58,17 @@ def test_every_proof_verifies_after_reopening(log: LogWriter, tmp_path: Path, ba
     again.close()
 
 
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (3, 700), (256, 1), (257, 300), (600, 256 * 256)])
+def test_a_proof_under_an_earlier_checkpoint(log: LogWriter, first: int, second: int) -> None:
+    log.append(entries(first))
+    log.append(entries(second, first))
+    for index in {0, first // 2, first - 1}:
+        verified = proof.verify(log.prove(index, first), log.key)
+        assert (verified.index, verified.checkpoint.size) == (index, first)
+    with pytest.raises(LogError):
+        log.prove(first, first)
+
+
 def test_a_second_writer_is_refused(log: LogWriter, tmp_path: Path) -> None:
     with pytest.raises(LogInUse):
         LogWriter(tmp_path, ORIGIN, SIGNER)

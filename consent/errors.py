@@ -146,10 +146,10 @@ class RegisterFault(ConsentError):
 
 
 class NothingReleased(ConsentError):
-    """A data holder cannot release now; asking again later may help.
+    """A data holder cannot release or link now; asking again later may help.
 
-    ``code`` goes on the wire: ``consent_unavailable``, ``allow_not_proven``, ``register_unavailable``
-    or ``registry_unavailable``.
+    ``code`` goes on the wire: ``consent_unavailable``, ``allow_not_proven``, ``register_unavailable``,
+    ``registry_unavailable`` or ``status_unavailable``.
     """
 
     def __init__(self, code: str, description: str) -> None:

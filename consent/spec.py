@@ -6,6 +6,7 @@ USE_PROOF_NONCE = "use_proof_nonce"
 INVALID_PROOF = "invalid_proof"
 INVALID_REQUEST = "invalid_request"
 STALE_REQUEST = "stale_request"
+BAD_SIGNATURE = "bad_signature"
 
 MEDIA_JWT = "application/jwt"
 MEDIA_JSON = "application/json"

@@ -30,6 +30,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("consent.procedure",),
     ("consent.grant",),
     ("consent.ledger",),
+    ("consent.door",),
     ("consent.holder", "consent.service"),
     ("wallet_cli", "verifier"),
     ("atorga",),

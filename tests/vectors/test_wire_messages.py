@@ -168,12 +168,13 @@ def answer(compact: str) -> ProvenAllow:
     return prove_allow(
         allow,
         request=request,
-        hpke_key=agreement("holder-hpke"),
+        hpke_keys=[agreement("holder-hpke")],
         link_key=keys.get,
         key_of=key_of,
         resolutions=resolutions,
         numbers=lambda service, purpose: (1, 2),
         log_vkey=LOG["vkey"],
+        quorum=lambda _: None,
     )
 
 

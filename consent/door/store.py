@@ -1,0 +1,159 @@
+"""Grants known at a door, and the withdrawals that came to it.
+
+A door believes the grant key alone: a withdrawal of a grant not known here, or by another key, is
+kept beside that key, and counts the day a grant with that id *and* key turns up.
+"""
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
+
+from consent.door.effect import Effect, Kept, effect
+from consent.door.tables import known_grant, withdrawal
+from consent.errors import MessageError
+from consent.grant.withdrawal import NOTED_SECONDS, VerifiedWithdrawal
+
+
+@dataclass(frozen=True, slots=True)
+class KnownGrant:
+    """What a door must know of a grant: its key, and what it gave to whom."""
+
+    grant_id: str
+    thumbprint: str
+    digest: str
+    service: str
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Nothing of the grant is left."""
+
+    effective_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """Some attributes are left."""
+
+    attributes: tuple[str, ...]
+    effective_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """The grant is not known here, or its key is another: the same answer for both (C5)."""
+
+
+class DoorStore:
+    """The door's side of one database; what takes a connection is part of the caller's transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def withdraw(self, message: VerifiedWithdrawal, *, now: int) -> Withdrawn | Narrowed | Noted:
+        """Idempotent: the same again gets the first ``effective_at``."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(withdrawal).where(withdrawal.c.expires <= now))
+            grant = find(connection, message.grant_id)
+            known = grant is not None and grant.thumbprint == message.key.thumbprint
+            _keep(connection, message, at=now, expires=None if known else now + NOTED_SECONDS)
+            if grant is None or not known:
+                return Noted()
+            kept = kept_for(connection, grant.grant_id, grant.thumbprint)
+            state = effect(grant.attributes, kept)
+            if state.ended_at is not None:
+                return Withdrawn(state.ended_at)
+            return Narrowed(state.left, _first(kept, message.attributes))
+
+    def knows(self, message: VerifiedWithdrawal) -> bool:
+        """Whether its key is the key of a grant known here."""
+        with self._engine.begin() as connection:
+            grant = find(connection, message.grant_id)
+        return grant is not None and grant.thumbprint == message.key.thumbprint
+
+    def state(self, grant_id: str) -> tuple[KnownGrant, Effect] | None:
+        """A known grant and what is left of it."""
+        with self._engine.begin() as connection:
+            grant = find(connection, grant_id)
+            if grant is None:
+                return None
+            return grant, effect(grant.attributes, kept_for(connection, grant_id, grant.thumbprint))
+
+
+def learn(connection: Connection, grant: KnownGrant) -> list[Kept]:
+    """Makes a proven grant known; returns the withdrawals of its key, which are kept from now on.
+
+    Raises MessageError where another grant has its id.
+    """
+    before = find(connection, grant.grant_id)
+    if before is None:
+        connection.execute(
+            insert(known_grant).values(
+                grant_id=grant.grant_id,
+                thumbprint=grant.thumbprint,
+                grant_hash=grant.digest,
+                service=grant.service,
+                attributes=_write(grant.attributes),
+            )
+        )
+        connection.execute(
+            update(withdrawal)
+            .where(withdrawal.c.grant_id == grant.grant_id, withdrawal.c.thumbprint == grant.thumbprint)
+            .values(expires=None)
+        )
+    elif before != grant:
+        raise MessageError("grant: another grant is known here under its id")
+    return kept_for(connection, grant.grant_id, grant.thumbprint)
+
+
+def find(connection: Connection, grant_id: str) -> KnownGrant | None:
+    row = connection.execute(select(known_grant).where(known_grant.c.grant_id == grant_id)).first()
+    if row is None:
+        return None
+    return KnownGrant(row.grant_id, row.thumbprint, row.grant_hash, row.service, _read(row.attributes) or ())
+
+
+def kept_for(connection: Connection, grant_id: str, thumbprint: str) -> list[Kept]:
+    rows = connection.execute(
+        select(withdrawal.c.attributes, withdrawal.c.at).where(
+            withdrawal.c.grant_id == grant_id, withdrawal.c.thumbprint == thumbprint
+        )
+    )
+    return [Kept(_read(row.attributes), row.at) for row in rows]
+
+
+def _keep(connection: Connection, message: VerifiedWithdrawal, *, at: int, expires: int | None) -> None:
+    # The order of the names says nothing: the same set again is the same withdrawal.
+    attributes = _write(None if message.attributes is None else tuple(sorted(message.attributes)))
+    named = and_(
+        withdrawal.c.grant_id == message.grant_id,
+        withdrawal.c.thumbprint == message.key.thumbprint,
+        withdrawal.c.attributes == attributes,
+    )
+    if connection.execute(select(withdrawal.c.number).where(named)).first() is None:
+        connection.execute(
+            insert(withdrawal).values(
+                grant_id=message.grant_id,
+                thumbprint=message.key.thumbprint,
+                attributes=attributes,
+                at=at,
+                expires=expires,
+            )
+        )
+
+
+def _first(kept: list[Kept], attributes: tuple[str, ...] | None) -> int:
+    """When these attributes were withdrawn first, all of them."""
+    names = sorted(attributes or ())
+    return min(one.at for one in kept if one.attributes is not None and sorted(one.attributes) == names)
+
+
+def _write(attributes: tuple[str, ...] | None) -> str:
+    return json.dumps(None if attributes is None else list(attributes))
+
+
+def _read(text: str) -> tuple[str, ...] | None:
+    value = json.loads(text)
+    return None if value is None else tuple(value)

@@ -18,6 +18,7 @@ from typing import Any
 from identity.clock import Clock
 from identity.codec import base64url, strict_json
 from identity.codec.length_prefix import prefixed
+from identity.codec.members import IDENTIFIER_BYTES
 from identity.envelope import hpke
 from identity.errors import IdentityError, ProtocolError
 from identity.formats.sd_jwt_vc.verify import IssuerKey
@@ -51,10 +52,12 @@ DIRECT_RESULT_SECONDS = 3_600
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """Anchors that replace the usual ones and stand in for registry entries, for one request (sandbox)."""
+    """What one request of the sandbox trusts instead."""
 
     anchors: tuple[bytes, ...]
+    """DER; they replace the usual ones and stand in for registry entries. None at all: the usual ones."""
     status_prefixes: tuple[str, ...]
+    """Lists below these are fetched when needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,10 @@ class Presentations:
 
     def new_secret(self) -> str:
         return base64url.encode(self._random(HANDLE_BYTES))
+
+    def new_id(self) -> str:
+        """An id as messages have them (WIRE): 128 bits, enough for a secret as well."""
+        return base64url.encode(self._random(IDENTIFIER_BYTES))
 
     def begin(self, asked: Asked, *, handle: str, reader: str) -> str:
         """The link for the wallet.

@@ -14,6 +14,7 @@
      │    └── CredentialRevoked  we know: refused
      ├── CardError              an e-ID card, its token or its certificate is refused
      │    └── CardStatusUnavailable  the card's issuer did not say that it is good: refused
+     ├── SourceUnavailable      a register does not answer: nothing is said from memory
      ├── FetchError             a permitted address did not answer as it should
      ├── DidError               a DID cannot be read, or its key is not for this use
      └── ProtocolError          an OAuth, OpenID4VCI or OpenID4VP fault with its wire code
@@ -78,6 +79,10 @@ class CardError(IdentityError):
 
 class CardStatusUnavailable(CardError):
     """Nobody entitled to it says now that the certificate is good; what is not known is refused."""
+
+
+class SourceUnavailable(IdentityError):
+    """A register (authentic source) does not answer; nothing is issued from memory."""
 
 
 class FetchError(IdentityError):

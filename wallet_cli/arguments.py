@@ -80,7 +80,9 @@ def _consent(
     texts: Texts,
 ) -> None:
     add(under, "list", "consent:list_all")
-    add(under, "show", "consent:show").add_argument("id", metavar="ID")
+    show = add(under, "show", "consent:show")
+    show.add_argument("id", metavar="ID")
+    show.add_argument("--receipt", metavar="FILE", type=Path, help=texts("help.receipt_file"))
     grant = add(under, "grant", "consent:grant")
     grant.add_argument("uri", metavar="URI")
     grant.add_argument("--drop", metavar="ATTRIBUTE", action="append", default=[], help=texts("help.drop"))

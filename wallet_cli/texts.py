@@ -69,6 +69,14 @@ class Texts:
                     return text
         return next(iter(by_language.values()), None)
 
+    def claim(self, path: str) -> str:
+        """Our word for a claim of a credential, by its dotted path."""
+        if path.startswith("ids."):
+            from wallet_cli.terminal import plain
+
+            return self("claim.pairwise", party=plain(path.removeprefix("ids.")))
+        return self.label("claim", path)
+
     def label(self, group: str, name: str) -> str:
         """Our word for a known name (``claim.birthdate``), else the name itself, made harmless."""
         from wallet_cli.terminal import plain

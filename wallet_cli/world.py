@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from identity.randomness import Random
 
 
+def _open_browser(url: str) -> object:
+    import webbrowser
+
+    return webbrowser.open(url)
+
+
 @dataclass(slots=True)
 class World:
     """Production values by default; tests replace any of them."""
@@ -26,6 +32,8 @@ class World:
     transport: "httpx.BaseTransport | None" = None
     """Answers in place of the network in tests."""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    browser: Callable[[str], object] = _open_browser
+    """Shows an address to the person."""
     argon2id_memory_kib: int | None = None
     """Tests create stores with a cheaper key derivation; None = the production cost."""
 

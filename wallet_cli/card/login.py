@@ -16,8 +16,9 @@ from typing import Any
 
 from identity.card import challenge as card_challenge
 from identity.card import web_eid
+from identity.card.challenge import Challenge
 from identity.codec.members import text
-from identity.errors import EncodingError
+from identity.errors import CardError, EncodingError
 from wallet_cli.card.software_card import SoftwareCard
 from wallet_cli.errors import CardRefused
 from wallet_cli.network import Network, origin
@@ -32,16 +33,6 @@ class CardSession:
     session: str
     challenge: str
     login: str
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """A challenge whose nonce was recomputed from its fields."""
-
-    nonce: str
-    binding: str
-    issuer: str
-    purpose: str
 
 
 def open_session(network: Network, authorization_url: str) -> CardSession:
@@ -61,23 +52,19 @@ def fetch_challenge(network: Network, session: CardSession) -> Challenge:
     """Steps 2 and 3, without the binding: the caller compares it."""
     what = "card challenge"
     body = network.post_json(session.challenge, {"session": session.session}).expect(200, what=what).object(what=what)
-    nonce, random, binding, issuer, purpose, named = (
-        _text(body, name) for name in ("nonce", "random", "binding", "issuer", "purpose", "session")
-    )
     # 2
-    recomputed = card_challenge.nonce(
-        random=random, binding=binding, issuer=issuer, purpose=purpose, session=session.session
-    )
-    if nonce != recomputed:
-        raise CardRefused("card_challenge_refused", f"{what}: the nonce is not made from the fields beside it")
+    try:
+        found = card_challenge.parse_challenge(body)
+    except CardError as fault:
+        raise CardRefused("card_challenge_refused", str(fault)) from None
     # 3
-    if named != session.session:
+    if found.session != session.session:
         raise CardRefused("card_challenge_refused", f"{what}: of another session")
-    if purpose not in PURPOSES:
+    if found.purpose not in PURPOSES:
         raise CardRefused("card_challenge_refused", f"{what}: purpose is not one of {', '.join(PURPOSES)}")
-    if origin(issuer) != session.origin:
+    if origin(found.issuer) != session.origin:
         raise CardRefused("card_challenge_refused", f"{what}: made for another issuer than the one at {session.origin}")
-    return Challenge(nonce, binding, issuer, purpose)
+    return found
 
 
 def require_own_binding(challenge: Challenge, *, thumbprint: str, issuer: str) -> None:

@@ -40,7 +40,7 @@ def show(call: Invocation) -> None:
     call.terminal.say(f"{plain(call.texts.pick(credential.names) or credential.type)} ({credential.id})")
     call.terminal.say("  " + call.texts("show.issuer", issuer=plain(credential.issuer)))
     for path, value in leaves(claims):
-        call.terminal.say(f"  {call.texts.label('claim', path)}: {plain(str(value))}")
+        call.terminal.say(f"  {call.texts.claim(path)}: {plain(str(value))}")
     call.terminal.say("  " + call.texts.count("list.copies", line["copies"]))
     call.terminal.result({**line, "claims": claims})
 

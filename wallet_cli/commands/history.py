@@ -20,7 +20,7 @@ def run(call: Invocation) -> None:
             )
         )
         if entry.names:
-            call.terminal.say("    " + ", ".join(call.texts.label("claim", name) for name in entry.names))
+            call.terminal.say("    " + ", ".join(call.texts.claim(name) for name in entry.names))
     call.terminal.result(
         {
             "history": [

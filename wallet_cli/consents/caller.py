@@ -1,4 +1,4 @@
-"""Requests that carry a caller proof (WIRE C1): by the account key at the consent service, by a link key at its data holder."""
+"""Requests with a caller proof (WIRE C1): by the account key at the consent service, by a link key at its holder."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,6 @@
 """What the screen says before a consent is given: who, what exactly, why, for how long, and what then."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consent.grant.detail import AuthorizationDetail
@@ -19,8 +19,7 @@ def show_request(terminal: Terminal, texts: Texts, asked: Asked, detail: Authori
     wanted = asked.request.request.detail
     terminal.say()
     terminal.say(texts("consent.who", service=party_name(texts, asked.service), holder=party_name(texts, asked.holder)))
-    if asked.service.legal_entity:
-        terminal.say("  " + texts("consent.legal_entity", name=plain(asked.service.legal_entity)))
+    terminal.say("  " + texts("consent.legal_entity", name=plain(asked.service.legal_entity)))
     terminal.say(texts("consent.what"))
     for name in wanted.attributes:
         terminal.say("  - " + _attribute_line(texts, wanted, detail, name))
@@ -31,8 +30,20 @@ def show_request(terminal: Terminal, texts: Texts, asked: Asked, detail: Authori
         terminal.say("  " + texts("consent.sensitive"))
     for line in term_lines(texts, detail):
         terminal.say(line)
-    terminal.say(texts("consent.later"))
-    terminal.say()
+
+
+def show_known(terminal: Terminal, texts: Texts, lent: Sequence[str], shown: Sequence[str]) -> None:
+    """What this service could put together with what it asks for now."""
+    if lent:
+        terminal.say(texts("consent.lent_already", what=", ".join(texts.label("attribute", name) for name in lent)))
+    if shown:
+        terminal.say(texts("consent.shown_already", what=", ".join(texts.claim(name) for name in shown)))
+
+
+def given_lines(texts: Texts, detail: AuthorizationDetail) -> list[str]:
+    """What a grant gives: one line each for its attributes, then its limits."""
+    lines = [_attribute_line(texts, detail, detail, name) for name in detail.attributes]
+    return lines + term_lines(texts, detail)
 
 
 def term_lines(texts: Texts, detail: AuthorizationDetail) -> list[str]:

@@ -6,6 +6,7 @@ An address in a link, a request or an answer is compared with the list, never fo
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from identity.errors import TrustError
 from identity.keys.public_key import PublicKey
 from identity.trust.registry import Party, VerifiedRegistry
 from wallet_cli.errors import ConsentRefused
@@ -22,7 +23,10 @@ class Parties:
 
     def named(self, party_id: str, role: str) -> Party:
         """Raises ConsentRefused unless the party is listed in this role today."""
-        party = self.registry.party(party_id, now=self.now)
+        try:
+            party = self.registry.party(party_id, now=self.now)
+        except TrustError as fault:
+            raise ConsentRefused("unknown_party", str(fault)) from None
         if role not in party.roles:
             raise ConsentRefused("unknown_party", f"registry: {party_id} is not listed as {role}")
         return party

@@ -1,12 +1,12 @@
 """Reading a consent request (WIRE C2) before anybody is bothered with it.
 
- 1. The link names an address of a listed consent service; the request is fetched from there.
- 2. Signed by the registry key of the service it names, for this consent service, in its time.
- 3. The service has declared this procedure, signed: same purpose and procedure, no attribute, data
-    holder or keeping time beyond what it declared. Wider is refused, not shown: nobody should have
-    to notice it.
- 4. The data holder has declared the data, signed: it may release these attributes for this purpose
-    at these resolutions. Its HPKE key is taken from there and nowhere else.
+1. The link names an address of a listed consent service; the request is fetched from there.
+2. Signed by the registry key of the service it names, for this consent service, in its time.
+3. The service has declared this procedure, signed: same purpose and procedure, no attribute, data
+   holder or keeping time beyond what it declared. Wider is refused, not shown: nobody should have
+   to notice it.
+4. The data holder has declared the data, signed: it may release these attributes for this purpose
+   at these resolutions. Its HPKE key is taken from there and nowhere else.
 """
 
 from collections.abc import Sequence
@@ -68,9 +68,7 @@ def fetch(network: Network, parties: Parties, link: str) -> Asked:
     detail = request.request.detail
     service, holder = parties.named(request.request.service, SERVICE), parties.named(detail.holder, HOLDER)
     purposes, data = fetch_declarations(network, parties, consent)
-    return Asked(
-        consent, service, holder, request, _declared_purpose(request, purposes), declared_data(request, data)
-    )
+    return Asked(consent, service, holder, request, _declared_purpose(request, purposes), declared_data(request, data))
 
 
 def fetch_declarations(
@@ -101,7 +99,9 @@ def _declared_purpose(request: VerifiedRequest, declarations: Sequence[PurposeDe
     asked, detail = request.request, request.request.detail
     found = [one for one in declarations if one.iss == asked.service and one.identifier == detail.identifier]
     if not found:
-        raise ConsentRefused("declaration_missing", "request: names a purpose declaration that the service has not signed")
+        raise ConsentRefused(
+            "declaration_missing", "request: names a purpose declaration that the service has not signed"
+        )
     declared = found[0]
     if (declared.procedure, declared.purpose) != (detail.procedure, detail.purpose):
         raise ConsentRefused("more_than_needed", "request: another procedure or purpose than the service declared")

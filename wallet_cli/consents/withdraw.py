@@ -2,6 +2,8 @@
 
 The message is signed and stored before it is sent, so that a wallet that dies here goes on later.
 Each door answers for itself; a door that gives no answer is tried again, now and by later commands.
+The consent service also proves that the withdrawal is logged, or promises that it will be: the
+promise is kept until the log has kept it.
 """
 
 import time
@@ -9,10 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from consent.errors import ConsentError
 from consent.grant import withdrawal
+from consent.ledger.leaf import Kind
+from consent.ledger.promise import verify_promise
+from consent.ledger.proof import verify_leaf_proof
 from identity.codec import base64url
 from identity.keys.signer import SoftwareSigner
 from wallet_cli.consents.parties import CONSENT, HOLDER, SERVICE, Parties
+from wallet_cli.consents.public_log import key_for
 from wallet_cli.errors import ConsentRefused, NetworkError
 from wallet_cli.network import JSON, JWT, Network
 from wallet_cli.store import consents, history
@@ -24,7 +31,9 @@ TRIES = 3
 PAUSES_SECONDS = (0.5, 2.0)
 """Between tries: longer than a restart of a worker, shorter than a person's patience."""
 
-MISSING = "missing"
+MISSING, NOTED, WITHDRAWN = "missing", "noted", "withdrawn"
+STATES = (WITHDRAWN, "given", "paused")
+DOORS = (CONSENT, HOLDER, SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +42,56 @@ class Outcome:
     state: str
     """``withdrawn`` once a door has said so; ``given`` or ``paused`` after single attributes; else ``missing``."""
     doors: dict[str, str]
+    fault: str | None = None
+    """What is wrong with the consent service's evidence, where something is."""
+
+    @property
+    def complete(self) -> bool:
+        return MISSING not in self.doors.values()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"grant_id": self.grant_id, "state": self.state, "doors": self.doors}
 
 
 def prepare(
     world: World, store: Store, parties: Parties, grant: HeldGrant, attributes: tuple[str, ...] | None
-) -> str:
-    """Signs and stores one withdrawal; its ``jti``. ``attributes``: None = the whole grant."""
-    jti = base64url.encode(world.random(16))
+) -> tuple[str, str]:
+    """``jti`` and JWS of a withdrawal that is signed and stored. ``attributes``: None = the whole grant.
+
+    The same withdrawal again is the same message: doors that have not answered get it once more.
+    """
+    for jti, jws, _ in consents.withdrawals(store, grant.grant_id):
+        before = withdrawal.verify_withdrawal(jws).attributes
+        if before is None or (attributes is not None and set(before) == set(attributes)):
+            return jti, jws
     signed = withdrawal.sign_withdrawal(
-        jti=jti,
-        grant_id=grant.grant_id,
-        attributes=attributes,
-        now=world.now,
+        grant.grant_id,
+        attributes,
         signer=SoftwareSigner.from_jwk(grant.grant_key),
+        now=world.now,
+        random=world.random,
     )
+    # Read back as a door reads it: one that every door would refuse is never stored.
+    jti = withdrawal.verify_withdrawal(signed).id
     with store.transaction():
         consents.save_withdrawal(store, jti, grant.grant_id, signed, _addresses(parties, grant), now=world.now)
         history.record(store, "withdrawn", grant.service, [grant.grant_id, *(attributes or ())], now=world.now)
-    return jti
+    return jti, signed
 
 
 def deliver(
-    network: Network, store: Store, jti: str, grant_id: str, signed: str, *, sleep: Callable[[float], None] = time.sleep
+    network: Network,
+    store: Store,
+    jti: str,
+    grant_id: str,
+    signed: str,
+    *,
+    tries: int = TRIES,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
     """Knocks at every door that has not answered yet."""
-    for attempt in range(TRIES):
+    fault: str | None = None
+    for attempt in range(tries):
         missing = [door for door in consents.doors(store, jti) if door.answer is None]
         if not missing:
             break
@@ -65,30 +99,74 @@ def deliver(
             sleep(PAUSES_SECONDS[attempt - 1])
         for door in missing:
             answer = _knock(network, door.address, signed)
-            if answer is not None:
-                with store.transaction():
-                    consents.set_door_answer(store, jti, door.door, answer)
+            if answer is None:
+                continue
+            effective_at = answer.get("effective_at")
+            with store.transaction():
+                consents.set_door_answer(
+                    store,
+                    jti,
+                    door.door,
+                    str(answer["state"]),
+                    effective_at if isinstance(effective_at, int) and answer["state"] in STATES else None,
+                )
+            if door.door == CONSENT:
+                fault = _keep_evidence(store, grant_id, answer)
     found = {door.door: door.answer or MISSING for door in consents.doors(store, jti)}
-    state = next((found[name] for name in (CONSENT, HOLDER, SERVICE) if found.get(name) in STATES), MISSING)
+    state = next((found[name] for name in DOORS if found.get(name) in STATES), MISSING)
     if state in STATES:
         with store.transaction():
             consents.set_grant_state(store, grant_id, state)
-    return Outcome(grant_id, state, found)
+    return Outcome(grant_id, state, found, fault)
 
 
-STATES = ("withdrawn", "given", "paused")
+def knock_again(network: Network, store: Store) -> list[Outcome]:
+    """One try at every door that never answered, by whatever command comes next; those now complete."""
+    again = [
+        deliver(network, store, jti, grant_id, signed, tries=1)
+        for jti, grant_id, signed in consents.open_withdrawals(store)
+    ]
+    return [outcome for outcome in again if outcome.complete]
 
 
-def _knock(network: Network, address: str, signed: str) -> str | None:
-    """The state a door answers; None where it has to be tried again."""
+def _knock(network: Network, address: str, signed: str) -> dict[str, Any] | None:
+    """What a door answers; None where it has to be tried again."""
     try:
         answer = network.send("POST", address, headers={"Content-Type": JWT, "Accept": JSON}, content=signed)
         if answer.status not in (200, 202):
             return None
-        state: Any = answer.object(what="withdrawal answer").get("state")
+        body = answer.object(what="withdrawal answer")
     except NetworkError:
         return None
-    return state if state in (*STATES, "noted") else None
+    return body if body.get("state") in (*STATES, NOTED) else None
+
+
+def _keep_evidence(store: Store, grant_id: str, answer: Mapping[str, Any]) -> str | None:
+    """Checks the proof, or keeps the promise, of the consent service; what is wrong with it, or None."""
+    grant = next((one for one in consents.grants(store) if one.grant_id == grant_id), None)
+    account = None if grant is None else consents.account(store, grant.consent)
+    if account is None or answer["state"] == NOTED:
+        return None
+    try:
+        if isinstance(promised := answer.get("promise"), str):
+            promise = verify_promise(promised, account.log_vkey)
+            _require_about(promise.leaf.id, promise.leaf.kind, grant_id)
+            with store.transaction():
+                consents.save_promise(store, grant_id, promise.leaf.counter, promised, promise.due)
+            return None
+        if isinstance(proved := answer.get("proof"), str):
+            signed_checkpoint = proved.partition("\n\n")[2]
+            logged = verify_leaf_proof(proved, key_for(account.log_vkey, signed_checkpoint).format())
+            _require_about(logged.leaf.id, logged.leaf.kind, grant_id)
+            return None
+    except ConsentError as fault:
+        return str(fault)
+    return "withdrawal answer: neither a proof nor a promise"
+
+
+def _require_about(leaf_id: bytes, kind: Kind, grant_id: str) -> None:
+    if base64url.encode(leaf_id) != grant_id or kind not in (Kind.WITHDRAW, Kind.AMEND):
+        raise ConsentError("withdrawal answer: its leaf is about something else")
 
 
 def _addresses(parties: Parties, grant: HeldGrant) -> Mapping[str, str]:

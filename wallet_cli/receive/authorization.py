@@ -18,7 +18,7 @@ from wallet_cli.errors import OfferError
 from wallet_cli.network import Network, origin
 from wallet_cli.receive.exchange import Exchange, unguessable
 from wallet_cli.receive.issuer import Configuration, Issuer
-from wallet_cli.receive.loopback import Loopback, is_return
+from wallet_cli.receive.loopback import is_return
 from wallet_cli.receive.token import OPENID_CREDENTIAL
 
 MAX_REDIRECTS = 10
@@ -107,14 +107,6 @@ def follow(network: Network, url: str, redirect_uri: str) -> str | None:
         if origin(url) != start:
             return None
     raise OfferError("issuer_answer_refused", f"authorization: more than {MAX_REDIRECTS} redirects")
-
-
-def browse(url: str, loopback: Loopback) -> str:
-    """The person's browser; the address it came back to."""
-    import webbrowser
-
-    webbrowser.open(url)
-    return loopback.wait()
 
 
 def _code_of(returned: str, issuer: Issuer, *, state: str, redirect_uri: str) -> str:

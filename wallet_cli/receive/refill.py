@@ -49,8 +49,7 @@ def refill(world: World, network: Network, store: Store, credential: Credential,
     if issued_by != credential.issuer:
         raise OfferError("issuer_answer_refused", "refill: the copies name another issuer than the first ones")
     with store.transaction():
-        credentials.drop_spent(store, credential.id, now=world.now)
-        credentials.add_copies(store, credential.id, batch)
+        credentials.replace_copies(store, credential.id, batch)
         history.record(store, "refilled", issuance.credential_issuer, [credential.type], now=world.now)
     return len(batch)
 

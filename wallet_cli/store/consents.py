@@ -49,6 +49,8 @@ class Door:
     door: str
     address: str
     answer: str | None
+    effective_at: int | None
+    """From when on, by the door's own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +147,17 @@ def save_withdrawal(store: Store, jti: str, grant_id: str, jws: str, doors: Mapp
     """``doors``: door → address."""
     store.change("INSERT INTO withdrawal VALUES (?, ?, ?, ?)", jti, grant_id, jws, now)
     for door, address in doors.items():
-        store.change("INSERT INTO door VALUES (?, ?, ?, NULL)", jti, door, address)
+        store.change("INSERT INTO door (jti, door, address) VALUES (?, ?, ?)", jti, door, address)
 
 
-def set_door_answer(store: Store, jti: str, door: str, answer: str) -> None:
-    store.change("UPDATE door SET answer = ? WHERE jti = ? AND door = ?", answer, jti, door)
+def set_door_answer(store: Store, jti: str, door: str, answer: str, effective_at: int | None) -> None:
+    store.change(
+        "UPDATE door SET answer = ?, effective_at = ? WHERE jti = ? AND door = ?", answer, effective_at, jti, door
+    )
 
 
 def doors(store: Store, jti: str) -> list[Door]:
-    rows = store.rows("SELECT jti, door, address, answer FROM door WHERE jti = ? ORDER BY door", jti)
+    rows = store.rows("SELECT jti, door, address, answer, effective_at FROM door WHERE jti = ? ORDER BY door", jti)
     return [Door(*row) for row in rows]
 
 
@@ -163,6 +167,12 @@ def open_withdrawals(store: Store) -> list[tuple[str, str, str]]:
         "SELECT DISTINCT w.jti, w.grant_id, w.jws, w.made FROM withdrawal w JOIN door d ON d.jti = w.jti"
         " WHERE d.answer IS NULL ORDER BY w.made, w.jti"
     )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def withdrawals(store: Store, grant_id: str) -> list[tuple[str, str, int]]:
+    """(jti, jws, made) of this grant's withdrawals, oldest first."""
+    rows = store.rows("SELECT jti, jws, made FROM withdrawal WHERE grant_id = ? ORDER BY made, jti", grant_id)
     return [(row[0], row[1], row[2]) for row in rows]
 
 
@@ -198,6 +208,37 @@ def save_checkpoint(store: Store, origin: str, size: int, note: str) -> None:
         origin,
         size,
         note,
+    )
+
+
+def save_promise(store: Store, grant_id: str, counter: int, jws: str, due: int) -> None:
+    store.change("INSERT INTO promise VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", grant_id, counter, jws, due)
+
+
+def promises(store: Store) -> list[tuple[str, int, str, int]]:
+    """(grant id, counter, jws, due) of promises that the log has not kept yet."""
+    rows = store.rows("SELECT grant_id, counter, jws, due FROM promise ORDER BY due")
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def drop_promise(store: Store, grant_id: str, counter: int) -> None:
+    """The log has kept it."""
+    store.change("DELETE FROM promise WHERE grant_id = ? AND counter = ?", grant_id, counter)
+
+
+def seen_journal(store: Store, holder: str) -> tuple[int, str] | None:
+    """(releases, root over them) when this data holder's journal was read last."""
+    row = store.row("SELECT count, root FROM journal WHERE holder = ?", holder)
+    return None if row is None else (row[0], row[1])
+
+
+def save_journal(store: Store, holder: str, count: int, root: str) -> None:
+    store.change(
+        "INSERT INTO journal VALUES (?, ?, ?)"
+        " ON CONFLICT (holder) DO UPDATE SET count = excluded.count, root = excluded.root",
+        holder,
+        count,
+        root,
     )
 
 

@@ -132,9 +132,10 @@ def take(store: Store, copy: Copy) -> None:
         store.change("UPDATE copy SET uses = uses + 1 WHERE id = ?", copy.id)
 
 
-def drop_spent(store: Store, credential: str, *, now: int) -> int:
-    """Deletes copies that are past their date. Used ones stay until then: they may be needed once more."""
-    return store.change("DELETE FROM copy WHERE credential = ? AND valid_until <= ?", credential, now)
+def replace_copies(store: Store, credential: str, copies: Sequence[NewCopy]) -> None:
+    """A fresh batch in place of what is left: all copies of a credential say the same, and say it as of today."""
+    store.change("DELETE FROM copy WHERE credential = ?", credential)
+    add_copies(store, credential, copies)
 
 
 def remove(store: Store, credential: str) -> None:

@@ -37,14 +37,10 @@ def anchors(store: Store, use: Use | None = None) -> list[bytes]:
     return [bytes(der) for der, uses in rows if use is None or use in str(uses).split()]
 
 
-def save_registry(store: Store, registry: StoredRegistry) -> None:
-    store.change(
-        "INSERT INTO registry VALUES (?, ?, ?)"
-        " ON CONFLICT (url) DO UPDATE SET jws = excluded.jws, version = excluded.version",
-        registry.url,
-        registry.jws,
-        registry.version,
-    )
+def keep_only_registry(store: Store, registry: StoredRegistry) -> None:
+    """One wallet, one list: two that name the same party differently would leave the choice to chance."""
+    store.change("DELETE FROM registry")
+    store.change("INSERT INTO registry VALUES (?, ?, ?)", registry.url, registry.jws, registry.version)
 
 
 def registries(store: Store) -> list[StoredRegistry]:

@@ -216,4 +216,6 @@ def test_copies_are_spent_least_used_first(tmp_path: Path) -> None:
         credentials.take(store, credentials.unused(store, "c", now=10)[0])
         assert [copy.body for copy in credentials.unused(store, "c", now=10)] == ["b"]
         assert credentials.copies(store, "c")[-1].body == "a"
-        assert credentials.drop_spent(store, "c", now=10) == 1
+        with store.transaction():
+            credentials.replace_copies(store, "c", [NewCopy("new", {}, 200)])
+        assert [copy.body for copy in credentials.copies(store, "c")] == ["new"]

@@ -1,0 +1,86 @@
+"""Whether an event fits the grant that this wallet signed and the withdrawals that it sent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from consent.grant.detail import AuthorizationDetail, parse_details
+from consent.grant.withdrawal import verify_withdrawal
+from consent.ledger.leaf import Kind
+from identity.envelope import jws
+from wallet_cli.consents.parties import CONSENT
+from wallet_cli.consents.withdraw import STATES
+from wallet_cli.errors import ConsentRefused
+from wallet_cli.store import consents
+from wallet_cli.store.consents import HeldGrant
+from wallet_cli.store.database import Store
+
+SKEW_SECONDS = 60
+"""Between a resident's clock and the consent service's."""
+
+_WHAT = "timeline"
+
+
+def detail_of(grant: HeldGrant) -> AuthorizationDetail:
+    """As it was signed by this wallet."""
+    return parse_details(jws.parse(grant.grant_jws, what="grant").claims(what="grant"), what="grant")
+
+
+def check(store: Store, grant: HeldGrant, kind: Kind, event: Mapping[str, Any], *, at: int) -> None:
+    """Raises ConsentRefused ``proof_refused``. ``at``: the event's time."""
+    detail = detail_of(grant)
+    _same(event, "service", grant.service)
+    _same(event, "purpose", detail.purpose)
+    if kind is Kind.GRANT:
+        _same(event, "grant_hash", jws.digest(grant.grant_jws))
+        _same(event, "attributes", list(detail.attributes))
+        _same(event, "not_after", detail.not_after)
+    elif kind is Kind.USE:
+        _check_use(store, grant, detail, frozenset(event.get("attributes", ())), at)
+    elif "withdrawal_hash" in event:
+        _check_withdrawal(store, grant, event["withdrawal_hash"], at)
+
+
+def _check_use(
+    store: Store, grant: HeldGrant, detail: AuthorizationDetail, attributes: frozenset[str], at: int
+) -> None:
+    if not attributes <= set(detail.attributes):
+        raise ConsentRefused("proof_refused", f"{_WHAT}: a use of an attribute that was not given")
+    if at >= detail.not_after + SKEW_SECONDS or at < detail.not_before - SKEW_SECONDS:
+        raise ConsentRefused("proof_refused", f"{_WHAT}: a use outside the time that was given")
+    for jti, compact, _ in consents.withdrawals(store, grant.grant_id):
+        withdrawn = verify_withdrawal(compact).attributes
+        effective_at = _effective_at(store, jti)
+        concerned = withdrawn is None or attributes & set(withdrawn)
+        if effective_at is not None and at > effective_at and concerned:
+            raise ConsentRefused("proof_refused", f"{_WHAT}: a use after the withdrawal took effect")
+
+
+def _check_withdrawal(store: Store, grant: HeldGrant, digest: object, at: int) -> None:
+    """By this wallet's own message, and dated when the consent service took it: neither before nor after."""
+    for jti, compact, made in consents.withdrawals(store, grant.grant_id):
+        if jws.digest(compact) != digest:
+            continue
+        effective_at = _effective_at(store, jti)
+        if at < made - SKEW_SECONDS or (effective_at is not None and abs(at - effective_at) > SKEW_SECONDS):
+            raise ConsentRefused("proof_refused", f"{_WHAT}: a withdrawal is dated at another time than it was made")
+        return
+    raise ConsentRefused("proof_refused", f"{_WHAT}: a withdrawal that this wallet did not sign")
+
+
+def _effective_at(store: Store, jti: str) -> int | None:
+    """When the consent service said that this withdrawal takes effect; None while it has not answered."""
+    doors = [door for door in consents.doors(store, jti) if door.door == CONSENT and door.answer in STATES]
+    return doors[0].effective_at if doors else None
+
+
+def is_taken(store: Store, grant: HeldGrant) -> bool:
+    """Whether the consent service has said that it took a withdrawal of the whole grant."""
+    return any(
+        verify_withdrawal(compact).attributes is None and _effective_at(store, jti) is not None
+        for jti, compact, _ in consents.withdrawals(store, grant.grant_id)
+    )
+
+
+def _same(event: Mapping[str, Any], name: str, expected: object) -> None:
+    if event.get(name) != expected:
+        raise ConsentRefused("proof_refused", f"{_WHAT}: an event says another {name} than the grant")

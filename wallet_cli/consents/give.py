@@ -1,0 +1,148 @@
+"""Giving, or refusing, what was asked (WIRE C3).
+
+1. A fresh grant key; the grant names the whole request and says what is given.
+2. The link key signs the grant's hash, in a locator that only the data holder can open.
+3. Grant and key are stored, as ``sending``, before anything leaves.
+4. The consent service answers. Where its answer is lost, it is asked what became of the grant, at
+   once and by later commands.
+"""
+
+from typing import Any
+
+from consent.grant.detail import AuthorizationDetail
+from consent.grant.grant import FRESH_SECONDS, GIVEN, REFUSED, sign_grant
+from consent.grant.locator import seal_locator
+from identity.codec import base64url
+from identity.keys.signer import SoftwareSigner
+from wallet_cli.consents.account import OpenAccount
+from wallet_cli.consents.request import Asked
+from wallet_cli.consents.withdraw import WITHDRAWN
+from wallet_cli.errand import Errand
+from wallet_cli.errors import ConsentRefused, NetworkError
+from wallet_cli.store import consents, history
+from wallet_cli.store.consents import HeldGrant, HolderLink
+
+SENDING = "sending"
+MAX_GRANTS = 10_000
+"""Of one resident; a longer answer is not read to its end."""
+
+_WHAT = "grant"
+
+
+def give(errand: Errand, asked: Asked, detail: AuthorizationDetail, link: HolderLink, at: OpenAccount) -> HeldGrant:
+    """The grant, given. Raises ConsentRefused: ``grant_refused``, or ``grant_unanswered`` while nobody knows."""
+    # 1
+    key = SoftwareSigner.generate()
+    grant_id = base64url.encode(errand.world.random(16))
+    signed = sign_grant(
+        grant_id=grant_id, request=asked.request, detail=detail, decision=GIVEN, now=errand.now, signer=key
+    )
+    # 2
+    assert link.handle is not None
+    locator = seal_locator(
+        asked.data.hpke,
+        holder=asked.holder.id,
+        grant=signed,
+        link=link.handle,
+        link_signer=SoftwareSigner.from_jwk(link.key),
+    )
+    # 3
+    grant = HeldGrant(
+        grant_id=grant_id,
+        consent=asked.consent.id,
+        service=asked.service.id,
+        holder=asked.holder.id,
+        grant_jws=signed,
+        grant_key=key.private_jwk(),
+        state=SENDING,
+        given_at=errand.now,
+        receipt=None,
+    )
+    with errand.store.transaction():
+        consents.save_grant(errand.store, grant)
+    # 4
+    _send(errand, grant, at, {"grant": signed, "locator": locator})
+    with errand.store.transaction():
+        consents.set_grant_state(errand.store, grant_id, GIVEN)
+        history.record(errand.store, "granted", asked.service.id, [grant_id, *detail.attributes], now=errand.now)
+    return consents.find_grants(errand.store, grant_id)[0]
+
+
+def refuse(errand: Errand, asked: Asked, at: OpenAccount) -> None:
+    """Tells the consent service no: the service then need not wait. Raises NetworkError."""
+    signed = sign_grant(
+        grant_id=base64url.encode(errand.world.random(16)),
+        request=asked.request,
+        detail=asked.request.request.detail,
+        decision=REFUSED,
+        now=errand.now,
+        signer=SoftwareSigner.generate(),
+    )
+    at.caller.post(f"{at.base}/me/grants", {"grant": signed}).expect(201, what="refusal")
+
+
+def resolve(errand: Errand, at: OpenAccount) -> dict[str, Any]:
+    """What became of grants whose answer was lost, and of the others; the service's own words by grant id.
+
+    Raises NetworkError, and ConsentRefused where the service takes back what it had said.
+    """
+    listed = fetch_states(at)
+    with errand.store.transaction():
+        for grant in consents.grants(errand.store):
+            if grant.consent != at.account.consent:
+                continue
+            said = listed.get(grant.grant_id)
+            if said is None:
+                if grant.state == SENDING and errand.now > grant.given_at + FRESH_SECONDS:
+                    # Its time has passed: it did not arrive, and nobody can take it any more.
+                    consents.remove_grant(errand.store, grant.grant_id)
+            elif grant.state != WITHDRAWN:
+                # Where any door took a withdrawal, it holds, whatever the consent service says.
+                if grant.state == SENDING:
+                    history.record(errand.store, "granted", grant.service, [grant.grant_id], now=errand.now)
+                consents.set_grant_state(errand.store, grant.grant_id, str(said["state"]))
+    return listed
+
+
+def fetch_states(at: OpenAccount) -> dict[str, Any]:
+    """Grant id → ``{"grant_id","state","counter","act"}``."""
+    what = "grants"
+    body = at.caller.get(f"{at.base}/me/grants").expect(200, what=what).object(what=what)
+    listed = body.get("grants")
+    if not isinstance(listed, list) or len(listed) > MAX_GRANTS:
+        raise ConsentRefused("bad_answer", f"{what}: a list of at most {MAX_GRANTS} is expected")
+    for one in listed:
+        if not (
+            isinstance(one, dict)
+            and isinstance(one.get("grant_id"), str)
+            and one.get("state") in STATES
+            and isinstance(one.get("counter"), int)
+        ):
+            raise ConsentRefused("bad_answer", f"{what}: an entry is not of its form")
+    return {one["grant_id"]: one for one in listed}
+
+
+STATES = frozenset({"given", "paused", "withdrawn", "revoked", "expired", "invalidated", "erased"})
+
+
+def _send(errand: Errand, grant: HeldGrant, at: OpenAccount, body: dict[str, str]) -> None:
+    """Step 4."""
+    try:
+        answer = at.caller.post(f"{at.base}/me/grants", body)
+        if answer.status == 201:
+            named = answer.object(what=_WHAT)
+            if named.get("grant_id") == grant.grant_id and named.get("state") == GIVEN:
+                return
+        elif 400 <= answer.status < 500:
+            code, description = answer.fault()
+            with errand.store.transaction():
+                consents.remove_grant(errand.store, grant.grant_id)
+            raise ConsentRefused("grant_refused", f"{_WHAT}: {answer.host} refused it: {code} {description}".strip())
+    except NetworkError:
+        pass
+    try:
+        arrived = grant.grant_id in fetch_states(at)
+    except NetworkError:
+        arrived = False
+    if not arrived:
+        raise ConsentRefused("grant_unanswered", f"{_WHAT}: no answer came; what became of it is asked later")

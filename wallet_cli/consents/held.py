@@ -1,0 +1,64 @@
+"""The grants of this wallet: which one is meant, what it gives, and what became of it."""
+
+from typing import Any
+
+from wallet_cli.consents import account, give, receipts
+from wallet_cli.consents.explain import summary
+from wallet_cli.consents.fitting import detail_of
+from wallet_cli.consents.give import SENDING
+from wallet_cli.errand import Errand
+from wallet_cli.errors import NetworkError, WalletError
+from wallet_cli.store import consents
+from wallet_cli.store.consents import HeldGrant
+from wallet_cli.store.database import Store
+
+LIVE = ("given", "paused", SENDING)
+
+
+def find(store: Store, prefix: str) -> HeldGrant:
+    """Raises WalletError unless one grant begins so."""
+    found = consents.find_grants(store, prefix)
+    if len(found) != 1:
+        code = "unknown_id" if not found else "ambiguous_id"
+        raise WalletError(code, f"consent: {len(found)} begin with {prefix[:32]!r}, expected one")
+    return found[0]
+
+
+def of_service(errand: Errand, service: str) -> list[HeldGrant]:
+    """Live grants of the service with this id, or with this name in any language."""
+    wanted = service.casefold()
+
+    def is_meant(grant: HeldGrant) -> bool:
+        names = errand.trust.name_of(grant.service).values()
+        return grant.service == service or wanted in (name.casefold() for name in names)
+
+    return [grant for grant in live(errand.store) if is_meant(grant)]
+
+
+def live(store: Store) -> list[HeldGrant]:
+    return [grant for grant in consents.grants(store) if grant.state in LIVE]
+
+
+def refresh(errand: Errand) -> bool:
+    """Asks what became of them, and fetches receipts that are not here yet; False where nobody answered.
+
+    Raises ConsentRefused where what comes back proves a lie.
+    """
+    try:
+        for at in account.all_held(errand):
+            give.resolve(errand, at)
+            for grant in consents.grants(errand.store):
+                if grant.consent == at.account.consent and grant.receipt is None and grant.state != SENDING:
+                    receipts.keep(errand, at, grant)
+    except NetworkError:
+        return False
+    return True
+
+
+def to_json(grant: HeldGrant) -> dict[str, Any]:
+    return {
+        "grant_id": grant.grant_id,
+        "service": grant.service,
+        "state": grant.state,
+        **summary(detail_of(grant)),
+    }

@@ -1,0 +1,62 @@
+"""What the screen says before anything is shown: who asks, what exactly, why, and for how long."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from wallet_cli.errand import Errand
+from wallet_cli.present.choose import IDS, PAIRWISE, Part
+from wallet_cli.present.request import Request
+from wallet_cli.terminal import plain
+
+
+def show_request(errand: Errand, request: Request, parts: Sequence[Part]) -> None:
+    terminal = errand.terminal
+    terminal.say()
+    if request.party is None:
+        errand.warn("present.unknown", host=plain(request.host))
+        errand.say("present.who", who=plain(request.host))
+    else:
+        errand.say("present.who", who=party_name(errand, request))
+        errand.say("present.legal_entity", name=plain(request.party.legal_entity))
+    for part in parts:
+        errand.say("present.from", name=credential_name(errand, part))
+        for location in part.claims:
+            terminal.say("  - " + claim_line(errand, request, part, location))
+        if not part.claims:
+            errand.say("present.only_holding")
+    errand.say("present.why_unknown")
+    errand.say("present.how_long")
+    terminal.say()
+
+
+def party_name(errand: Errand, request: Request) -> str:
+    party = request.party
+    return plain(request.host if party is None else errand.texts.pick(party.name) or party.id)
+
+
+def credential_name(errand: Errand, part: Part) -> str:
+    return plain(errand.texts.pick(part.held.credential.names) or part.held.vct)
+
+
+def claim_line(errand: Errand, request: Request, part: Part, location: Sequence[str | int]) -> str:
+    """Name and value; of a pairwise identifier the meaning, since its value says nothing to anybody else."""
+    if part.held.vct == PAIRWISE and location[:1] == (IDS,):
+        return errand.texts("claim.pairwise", party=_organisation(errand, request, location))
+    label = errand.texts.claim(".".join(map(str, location)))
+    return f"{label}: {value_words(errand, part.value(tuple(location)))}"
+
+
+def value_words(errand: Errand, value: Any) -> str:
+    if isinstance(value, bool):
+        return errand.texts("value.yes" if value else "value.no")
+    if isinstance(value, dict | list):
+        return ", ".join(value_words(errand, item) for item in (value.values() if isinstance(value, dict) else value))
+    return plain(str(value))
+
+
+def _organisation(errand: Errand, request: Request, location: Sequence[str | int]) -> str:
+    if len(location) < 2:
+        return errand.texts("present.every_organisation")
+    if request.party is not None and location[1] == request.party.id:
+        return party_name(errand, request)
+    return plain(str(location[1]))

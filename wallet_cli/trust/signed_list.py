@@ -1,0 +1,63 @@
+"""The signed list of parties (WIRE C12) as this wallet keeps it: the newest version, checked each time it is read."""
+
+from typing import TYPE_CHECKING
+
+from identity.errors import TrustError
+from identity.trust import spec
+from identity.trust.registry import VerifiedRegistry, verify_registry
+from wallet_cli.errors import NetworkError, WalletError
+from wallet_cli.store import trust
+from wallet_cli.store.trust import StoredRegistry
+
+if TYPE_CHECKING:
+    from wallet_cli.network import Network
+    from wallet_cli.store.database import Store
+
+
+def add(network: "Network", store: "Store", url: str, *, now: int) -> VerifiedRegistry:
+    """Believes the list at this address from now on, in place of an earlier one. Raises WalletError, TrustError."""
+    anchors = _anchors(store)
+    if not anchors:
+        raise WalletError("anchor_missing", "registry: no anchor to check it against; add one first")
+    before = _kept(store, url)
+    compact = _fetch(network, url)
+    found = verify_registry(compact, anchors=anchors, now=now, minimum_version=before.version if before else 0)
+    with store.transaction():
+        trust.keep_only_registry(store, StoredRegistry(url, compact, found.version))
+    return found
+
+
+def current(network: "Network", store: "Store", *, now: int) -> VerifiedRegistry | None:
+    """The newest list; None where this wallet has none.
+
+    One that cannot be fetched is as old as the kept one, which serves until it expires; an older
+    version than the kept one is refused. Raises TrustError where neither can be believed.
+    """
+    kept = next(iter(trust.registries(store)), None)
+    if kept is None:
+        return None
+    anchors = _anchors(store)
+    try:
+        compact = _fetch(network, kept.url)
+        found = verify_registry(compact, anchors=anchors, now=now, minimum_version=kept.version)
+    except (NetworkError, TrustError):
+        return verify_registry(kept.jws, anchors=anchors, now=now, minimum_version=kept.version)
+    if compact != kept.jws:
+        with store.transaction():
+            trust.keep_only_registry(store, StoredRegistry(kept.url, compact, found.version))
+    return found
+
+
+def _fetch(network: "Network", url: str) -> str:
+    answer = network.get(url, accept=spec.MEDIA_TYPE).expect(200, what="registry")
+    return answer.body.decode("ascii", "replace").strip()
+
+
+def _kept(store: "Store", url: str) -> StoredRegistry | None:
+    return next((one for one in trust.registries(store) if one.url == url), None)
+
+
+def _anchors(store: "Store") -> list[bytes]:
+    """An anchor added for one use only does not speak for a list, which speaks for all."""
+    verifiers = trust.anchors(store, "verifier")
+    return [der for der in trust.anchors(store, "issuer") if der in verifiers]

@@ -152,7 +152,7 @@ class Replay:
                 self._use(index, leaf, grant)
             case kind if kind in ENDINGS:
                 del self._live[leaf.id]
-                self._end(index, leaf, grant.flags)
+                self._ended[leaf.id] = _ENDED.pack(index, leaf.counter, grant.service, grant.purpose, grant.flags)
 
     def _amend(self, index: int, leaf: Leaf, grant: _Grant) -> None:
         """Narrower or equal (WIRE C3, C5); what the last amend left is what counts from now on."""
@@ -177,9 +177,6 @@ class Replay:
         check(Invariant.ATTRIBUTES, within, "use-outside", index, f"{leaf.mask:#x}", f"{grant.mask:#x}")
         check(Invariant.MAX_USES, few, "use-beyond-max", index, grant.uses, grant.max_uses)
         check(Invariant.END_DAY, day <= grant.end_day, "use-after-end-day", index, day, grant.end_day)
-
-    def _end(self, index: int, leaf: Leaf, flags: int) -> None:
-        self._ended[leaf.id] = _ENDED.pack(index, leaf.counter, leaf.service, leaf.purpose, flags)
 
     def _after_ending(self, index: int, leaf: Leaf) -> None:
         ended = self._ended.get(leaf.id)

@@ -1,0 +1,198 @@
+"""An audit of the consent log, from its checkpoint, tiles and entries alone (DESIGN §8, WIRE C6).
+
+It needs no account, no operator's help and no resident's name, and believes only the pinned key.
+What it cannot show: a release that operator and data holder hid together, and what a commitment
+holds. The residents' own checks (counters, openings) and the data holders' journals show those.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+
+from consent.errors import LogError
+from consent.ledger.findings import Finding, Invariant, Tally
+from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.replay import Replay
+from consent.log.checkpoint import VerifiedCheckpoint
+from consent.log.quorum import Quorum
+from consent.log.reader import LogReader, Tree
+from consent.log.seen import SeenCheckpoint
+
+Progress = Callable[[int, int], None]
+"""(leaves read, leaves in all)"""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodLog:
+    """The log of one period and the checkpoint up to which it is read."""
+
+    reader: LogReader
+    checkpoint: VerifiedCheckpoint
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What was read, what held and what did not."""
+
+    checkpoint: VerifiedCheckpoint
+    leaves_read: int
+    cosigned: Mapping[str, int]
+    """Known witness → when it saw this checkpoint."""
+    witnessed: bool
+    """Whether the quorum is met; never without one."""
+    counts: Mapping[Invariant, tuple[int, int]]
+    """Per invariant: checks, violations."""
+    findings: tuple[Finding, ...]
+    kinds: Mapping[Kind, int]
+    grants: Mapping[str, int]
+
+    @property
+    def passed(self) -> bool:
+        return not any(violations for _, violations in self.counts.values())
+
+
+def audit(
+    logs: Sequence[PeriodLog],
+    *,
+    seen: Sequence[SeenCheckpoint],
+    quorum: Quorum | None,
+    quorum_required: bool,
+    now: int,
+    progress: Progress = lambda done, total: None,
+) -> AuditReport:
+    """Replays the periods of one log, oldest first; the last is the current one.
+
+    1. Every entry stands in its tile, every tile is the one its entries make, and the root is the
+       signed one. A log that fails here is read no further.
+    2. Every checkpoint in ``seen`` is the beginning of the log of its period.
+    3. A period's first leaf commits to the last checkpoint of the period before it.
+    4. Every leaf is replayed (``Replay``); minutes lie between the times at which the checkpoints
+       around them were seen, by the quorum's witnesses or by this auditor.
+    5. The current checkpoint carries the quorum's cosignatures, where they are required.
+    """
+    tally = Tally()
+    replay = Replay(tally, now=now)
+    total, read = sum(log.checkpoint.size for log in logs), 0
+    for at, log in enumerate(logs):
+        tally.origin = log.checkpoint.checkpoint.origin
+        same = [one for one in seen if one.checkpoint.checkpoint.origin == tally.origin]
+        reading = _Reading(log, same, tally, replay, _bounds(log.checkpoint, same, quorum))
+        previous = logs[at - 1].checkpoint if at else None
+        whole = reading.run(previous, partial(_shifted, progress, read, total))
+        read += reading.tree.size
+        if not whole:
+            break
+    current = logs[-1].checkpoint
+    tally.origin = current.checkpoint.origin
+    cosigned: Mapping[str, int] = {}
+    if quorum is not None:
+        try:
+            cosigned = quorum.times(current.note)
+        except LogError as fault:
+            tally.check(Invariant.WITNESSES, False, "wrong-cosignature", None, str(fault), quorum.threshold)
+    witnessed = quorum is not None and len(cosigned) >= quorum.threshold
+    if quorum is not None and quorum_required:
+        tally.check(Invariant.WITNESSES, witnessed, "not-witnessed", None, len(cosigned), quorum.threshold)
+    return AuditReport(
+        current, read, cosigned, witnessed, tally.counts(), tuple(tally.findings), replay.kinds, replay.grants
+    )
+
+
+class _Reading:
+    """One pass through the log of one period."""
+
+    def __init__(
+        self, log: PeriodLog, seen: Sequence[SeenCheckpoint], tally: Tally, replay: Replay, bounds: "_Bounds"
+    ) -> None:
+        self._log = log
+        self._tally = tally
+        self._replay = replay
+        self._bounds = bounds
+        self._seen: dict[int, list[SeenCheckpoint]] = {}
+        for one in seen:
+            self._seen.setdefault(one.checkpoint.size, []).append(one)
+        self.tree = Tree()
+
+    def run(self, previous: VerifiedCheckpoint | None, progress: Callable[[int], None]) -> bool:
+        """Whether the whole log could be read."""
+        signed = self._log.checkpoint.checkpoint
+        self._compare(0)
+        for size in self._seen:
+            if size > signed.size:
+                self._tally.check(Invariant.CONTINUATION, False, "log-shrank", None, signed.size, size)
+        try:
+            for run in self._log.reader.runs(signed, self.tree, stops=sorted(self._seen)):
+                for index, entry in enumerate(run.entries, run.index):
+                    leaf = self._replay.take(index, entry, self._bounds.at(index))
+                    self._period(index, leaf, previous)
+                self._tally.checked[Invariant.TREE] += len(run.entries)
+                self._compare(self.tree.size)
+                progress(self.tree.size)
+        except LogError as fault:
+            self._tally.check(Invariant.TREE, False, "damaged", self.tree.size, str(fault), signed.root.hex())
+            return False
+        return True
+
+    def _compare(self, size: int) -> None:
+        for one in self._seen.get(size, ()):
+            same = one.checkpoint.root == self.tree.root
+            self._tally.check(
+                Invariant.CONTINUATION, same, "another-history", size, self.tree.root.hex(), one.checkpoint.root.hex()
+            )
+
+    def _period(self, index: int, leaf: Leaf | None, previous: VerifiedCheckpoint | None) -> None:
+        is_link = leaf is not None and leaf.kind is Kind.PREVIOUS
+        if index and not is_link:
+            return
+        check = self._tally.check
+        if index:
+            check(Invariant.PERIODS, False, "link-inside", index, Kind.PREVIOUS.word, 0)
+        elif previous is None:
+            check(Invariant.PERIODS, not is_link, "earlier-period-not-read", 0, Kind.PREVIOUS.word, "its period")
+        else:
+            expected = sha256(previous.note.text.encode()).digest()
+            linked = leaf is not None and is_link and leaf.commitment == expected
+            check(Invariant.PERIODS, linked, "other-earlier-period", 0, previous.size, previous.checkpoint.origin)
+
+
+class _Bounds:
+    """Between which times a leaf must have got its minute.
+
+    A leaf below a checkpoint's size is older than the first time it was seen; one at or above its
+    size is younger than the last time at which it was the newest.
+    """
+
+    def __init__(self, marks: Iterable[tuple[int, int, int]]) -> None:
+        ordered = sorted(marks)
+        self._sizes = [size for size, _, _ in ordered]
+        earliest, latest = [0], [_NEVER]
+        for _, _, last in ordered:
+            earliest.append(max(earliest[-1], last))
+        for _, first, _ in reversed(ordered):
+            latest.append(min(latest[-1], first))
+        self._between = list(zip(earliest, reversed(latest), strict=True))
+
+    def at(self, index: int) -> tuple[int, int] | None:
+        return self._between[bisect_right(self._sizes, index)] if self._sizes else None
+
+
+_NEVER = 1 << 62
+
+
+def _bounds(current: VerifiedCheckpoint, seen: Sequence[SeenCheckpoint], quorum: Quorum | None) -> _Bounds:
+    marks: list[tuple[int, int, int]] = []
+    for one in (*seen, SeenCheckpoint(current)):
+        if one.first is not None and one.last is not None:
+            marks.append((one.checkpoint.size, one.first, one.last))
+        if quorum is not None:
+            # A wrong cosignature says nothing of a time; on the current checkpoint it is a finding.
+            with suppress(LogError):
+                marks += [(one.checkpoint.size, at, at) for at in quorum.times(one.checkpoint.note).values()]
+    return _Bounds(marks)
+
+
+def _shifted(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)

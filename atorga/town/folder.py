@@ -78,6 +78,18 @@ class TownFolder:
         return self.root / "card"
 
     @property
+    def card_file(self) -> Path:
+        return self.card / "card.p12"
+
+    @property
+    def card_pin_file(self) -> Path:
+        return self.card / "card.pin"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.state("consent") / "log"
+
+    @property
     def registry_list(self) -> Path:
         return self.root / "registry" / "list.jwt"
 

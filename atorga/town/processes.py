@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from identity.keys.keyed_hash import socket_address
+
 READY_SECONDS = 60.0
 """A laptop that starts seven Pythons at once needs ten; more means that it will not come."""
 
@@ -32,9 +34,16 @@ class TownError(Exception):
 @dataclass(frozen=True, slots=True)
 class Service:
     name: str
-    port: int
+    port: int | None
+    """Where it listens on loopback; None = at the Unix socket."""
     command: tuple[str, ...]
     log: Path
+    socket: Path | None = None
+
+    def is_ready(self) -> bool:
+        if self.port is not None:
+            return listens(self.port)
+        return self.socket is None or listens_at(self.socket)
 
 
 class Processes:
@@ -94,13 +103,13 @@ class Processes:
     def _wait(self, service: Service) -> None:
         deadline = time.monotonic() + READY_SECONDS
         process = self._running[service.name]
-        while not listens(service.port):
+        while not service.is_ready():
             if process.poll() is not None:
                 raise TownError(
                     f"{service.name} ended with code {process.returncode}: see {service.log}\n{_tail(service.log)}"
                 )
             if time.monotonic() > deadline:
-                raise TownError(f"{service.name} does not listen on port {service.port}: see {service.log}")
+                raise TownError(f"{service.name} is not ready after {READY_SECONDS:.0f} s: see {service.log}")
             time.sleep(0.03)
 
     def _watch(self) -> None:
@@ -132,6 +141,12 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def listens_at(path: Path) -> bool:
+    with socket_address(path) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(address) == 0
 
 
 def free(port: int) -> bool:

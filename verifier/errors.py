@@ -6,7 +6,8 @@
      ├── ResponseRefused      an answer was refused; has a code
      ├── OtherSession         a response code came back in another browser session than it belongs to
      ├── PolicyIncomplete     a policy lacks a verification step and cannot be registered
-     └── PortalError          see ``verifier.portal``
+     ├── NotAsked             the consent service refuses what a service would ask for
+     └── DeskClosed           the consent service or the data holder cannot be asked now
 
 A message names the thing, what was found and what was expected; never a secret, never the value of
 an attribute.
@@ -48,6 +49,14 @@ class OtherSession(VerifierError):
 
 class PolicyIncomplete(VerifierError):
     """A policy lacks a verification step and cannot be registered."""
+
+
+class NotAsked(VerifierError):
+    """The consent service refuses what a service would ask for."""
+
+
+class DeskClosed(VerifierError):
+    """The consent service or the data holder cannot be asked now."""
 
 
 UNTRUSTED_ISSUER = "untrusted_issuer"

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from identity.codec import base64url
 from identity.codec.length_prefix import prefixed
 from identity.errors import EnvelopeError
 from identity.keys.agreement import AgreementPrivateKey
@@ -59,7 +60,7 @@ class Sealing:
 
     def secret(self, purpose: str, secret: str) -> str:
         """A further secret that follows from one: a page shown again names the same request."""
-        return self._derived(purpose, secret).hex()
+        return base64url.encode(self._derived(purpose, secret))
 
     def _derived(self, purpose: str, secret: str) -> bytes:
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=prefixed(_TAG, purpose, secret)).derive(self._key)

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
@@ -33,7 +35,7 @@ from verifier.client import VerifierClient
 from verifier.openapi import OPENID4VP_PATHS, openapi_route
 from verifier.presentations import CredentialTrust, Presentations, StandIn
 from verifier.schema import open_database
-from verifier.sealing import sealing_from
+from verifier.sealing import Sealing, sealing_from
 from verifier.sessions import RequestStore
 
 PROFILES = tuple(spec.PREFIXES)
@@ -63,7 +65,7 @@ def build(settings: VerifierSettings, *, profile: Profile, clock: Clock, random:
     trust = credential_trust.build(settings.trust, data=head.data, profile=profile, clock=clock)
     token = head.town_token_sha256 if profile == "sandbox" else None
     presentations = make_presentations(
-        head,
+        open_state(head, random=random),
         access_client.build(settings.client, url=head.url),
         trust,
         procedures=Procedures(_sandbox_procedures() if token is not None else ()),
@@ -86,8 +88,27 @@ def build(settings: VerifierSettings, *, profile: Profile, clock: Clock, random:
     return Starlette(routes=routes, lifespan=lifespan)
 
 
+@dataclass(frozen=True, slots=True)
+class VerifierState:
+    """What lies in the service's folder."""
+
+    engine: Engine
+    sealing: Sealing
+
+
+def open_state(head: ServiceHead, *, random: Random) -> VerifierState:
+    """Raises ConfigurationError."""
+    try:
+        sealing = sealing_from(head.data / "sealing-key", random=random)
+        return VerifierState(open_database(head.data / "verifier.sqlite3"), sealing)
+    except OSError as fault:
+        raise ConfigurationError(f"{fault.filename}: {fault.strerror}") from None
+    except (EnvelopeError, SQLAlchemyError) as fault:
+        raise ConfigurationError(f"{head.data}: {fault}") from None
+
+
 def make_presentations(
-    head: ServiceHead,
+    state: VerifierState,
     client: VerifierClient,
     trust: ListedTrust,
     *,
@@ -97,7 +118,7 @@ def make_presentations(
     clock: Clock,
     random: Random,
 ) -> Presentations:
-    """The requests of one service, on the database in its folder. Raises ConfigurationError."""
+    """The requests of one service."""
     listed = CredentialTrust(trust.issuers.issuer_key, trust.status.check)
 
     def trust_for(stand_in: StandIn | None) -> CredentialTrust:
@@ -105,17 +126,10 @@ def make_presentations(
             return listed
         return _standing_in(stand_in, trust, clock=clock)
 
-    try:
-        sealing = sealing_from(head.data / "sealing-key", random=random)
-        store = RequestStore(open_database(head.data / "verifier.sqlite3"))
-    except OSError as fault:
-        raise ConfigurationError(f"{fault.filename}: {fault.strerror}") from None
-    except EnvelopeError as fault:
-        raise ConfigurationError(f"{head.data / 'sealing-key'}: {fault}") from None
     return Presentations(
         client=client,
-        store=store,
-        sealing=sealing,
+        store=RequestStore(state.engine),
+        sealing=state.sealing,
         trust_for=trust_for,
         procedures=procedures,
         profile=openid4vp_profile,

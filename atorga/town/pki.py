@@ -122,6 +122,7 @@ class TownPki:
         made = Signing(place / f"{file}.pem", place / f"{file}.key.pem")
         # The certificate is written last: where it stands, its key does.
         if made.certificates.exists():
+            _require_names(made, names)
             return made
         place.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
@@ -175,6 +176,17 @@ class TownPki:
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(signing_key, hashes.SHA256())
+
+
+def _require_names(made: Signing, names: Sequence[x509.GeneralName]) -> None:
+    """A folder that was made for other addresses is not patched up. Raises ValueError."""
+    certificate = x509.load_der_x509_certificate(made.chain()[0])
+    try:
+        there = list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        there = []
+    if there != list(names):
+        raise ValueError(f"{made.certificates.name}: was made for other names; take another data folder")
 
 
 def _key_usage(*, is_authority: bool) -> x509.KeyUsage:

@@ -28,6 +28,8 @@ def run(call: Invocation) -> None:
             work.say("timeline.empty")
         for entry in sorted(entries, key=lambda one: (one.time, one.counter)):
             _say(work, entry, releases)
+        if unreadable := sum(one.unreadable for one in timelines):
+            work.terminal.say(work.texts.count("timeline.unreadable", unreadable))
         _say_witnesses(work, timelines)
         for finding in findings:
             work.warn(f"finding.{finding.code}", id=finding.grant_id)

@@ -5,13 +5,15 @@ looks. A log that shows the wallet another tree than the one it showed before is
 that shows the wallet another tree than the world is caught by witnesses.
 """
 
+from collections.abc import Callable
+
 from consent.errors import LogError
 from consent.ledger.leaf import LEAF_BYTES, Leaf
 from consent.log import checkpoint, merkle, note, tile
 from consent.log.checkpoint import VerifiedCheckpoint
 from consent.log.note import NoteKey
 from consent.log.period import same_log
-from wallet_cli.errors import ConsentRefused
+from wallet_cli.errors import ConsentRefused, NetworkError
 from wallet_cli.network import Network
 from wallet_cli.store import consents
 from wallet_cli.store.database import Store
@@ -68,8 +70,9 @@ class PublicLog:
             if index >= size:
                 raise LogError(f"{_WHAT}: entry {index} of a log of {size}")
             bundle = index // tile.WIDTH
-            width = min(tile.WIDTH, size - bundle * tile.WIDTH)
-            content = self._read(tile.bundle_path(bundle, width), max_bytes=MAX_BUNDLE_BYTES)
+            content, width = self._widest(
+                lambda wide: tile.bundle_path(bundle, wide), size - bundle * tile.WIDTH, max_bytes=MAX_BUNDLE_BYTES
+            )
             entry = tile.parse_bundle(content, width)[index % tile.WIDTH]
             path = merkle.inclusion_path(index, size, self._subtree)
             merkle.verify_inclusion(merkle.leaf_hash(entry), index, size, path, self.checkpoint.root)
@@ -92,10 +95,22 @@ class PublicLog:
     def _subtree(self, level: int, index: int) -> bytes:
         tile_level, height = divmod(level, tile.HEIGHT)
         number, offset = divmod(index << height, tile.WIDTH)
-        width = min(tile.WIDTH, self.checkpoint.size // tile.WIDTH**tile_level - number * tile.WIDTH)
-        content = self._read(tile.tile_path(tile_level, number, width), max_bytes=tile.WIDTH * merkle.HASH_BYTES)
+        there = self.checkpoint.size // tile.WIDTH**tile_level - number * tile.WIDTH
+        content, width = self._widest(
+            lambda wide: tile.tile_path(tile_level, number, wide), there, max_bytes=tile.WIDTH * merkle.HASH_BYTES
+        )
         hashes = tile.split_tile(content, width)[offset : offset + (1 << height)]
         return merkle.complete_root(hashes)
+
+    def _widest(self, path: Callable[[int], str], there: int, *, max_bytes: int) -> tuple[bytes, int]:
+        """A file and its width. A partial one may be gone once the full one is there (tlog-tiles, Partial Tiles)."""
+        width = min(tile.WIDTH, there)
+        try:
+            return self._read(path(width), max_bytes=max_bytes), width
+        except NetworkError:
+            if width == tile.WIDTH:
+                raise
+            return self._read(path(tile.WIDTH), max_bytes=max_bytes), tile.WIDTH
 
     def _read(self, path: str, *, max_bytes: int) -> bytes:
         if path not in self._files:

@@ -43,6 +43,9 @@ class Wallet:
     transport: httpx.BaseTransport | None = None
     now: float = NOW
     environment: dict[str, str] = field(default_factory=dict)
+    opened: list[str] = field(default_factory=list)
+    """Addresses that the wallet showed in a browser."""
+    browser: Callable[[str], object] | None = None
 
     def run(self, *arguments: str, typed: str | None = None) -> Result:
         """``typed``: lines a person types; None = nobody is there."""
@@ -57,6 +60,7 @@ class Wallet:
                 "LANG": "en_GB.UTF-8",
                 **self.environment,
             },
+            browser=self.browser or self.opened.append,
             argon2id_memory_kib=64,
         )
         code = main(["--store", str(self.folder), *arguments], world=world)

@@ -15,7 +15,7 @@ CATALOGUES = {
     language: json.loads((ROOM / "languages" / f"{language}.json").read_text("utf-8")) for language in texts.LANGUAGES
 }
 
-ASKED = re.compile(r"""texts(?:\.count)?\(\s*f?["']([a-z0-9_.]+)["']""")
+ASKED = re.compile(r"""(?:texts|words|say|warn)(?:\.count)?\(\s*f?["']([a-z0-9_.]+)["']""")
 """Keys spelled out in calls; keys put together at run time are covered by their own tests below."""
 
 PLURALS = re.compile(r"""texts\.count\(\s*f?["']([a-z0-9_.]+)["']""")

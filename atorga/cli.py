@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from atorga import audit_arguments
+
 DEFAULT_PORT_BASE = 8100
 
 
@@ -20,6 +22,8 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--config", type=Path, required=True, metavar="FILE", help="its configuration (TOML)")
     serve.add_argument("--profile", choices=("production", "sandbox"), default="production")
     serve.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
+
+    audit_arguments.add(commands)
 
     town = commands.add_parser("town", help="a sandbox city on this machine, until SIGTERM")
     town.add_argument("--json", action="store_true", help="one line of JSON on stdout when it is ready")
@@ -41,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from atorga.serve import process
 
         return process.run(given.service, given.config, profile=given.profile, with_parent=given.with_parent)
+    if given.command == "audit":
+        from atorga import audit
+
+        return audit.run(given)
     if given.command == "town":
         from atorga.town import command
 

@@ -47,7 +47,7 @@ class Replay:
 
     def __init__(self, tally: Tally, *, now: int) -> None:
         self._tally = tally
-        self._latest = now + SKEW_SECONDS
+        self._now = now
         self._live: dict[bytes, _Grant] = {}
         self._ended: dict[bytes, bytes] = {}
         """Grant id → index of its ending, counter, service, purpose, flags."""
@@ -103,7 +103,12 @@ class Replay:
         check(Invariant.MINUTES, last >= self._minute, "minute-falls", index, leaf.minute, self._minute)
         check(Invariant.MINUTES, whole_day, "not-a-day", index, leaf.minute, leaf.minute - leaf.minute % DAY_MINUTES)
         check(
-            Invariant.MINUTES, leaf.minute * 60 <= self._latest, "minute-ahead", index, leaf.minute, self._latest // 60
+            Invariant.MINUTES,
+            leaf.minute * 60 <= self._now + SKEW_SECONDS,
+            "minute-ahead",
+            index,
+            leaf.minute,
+            self._now // 60,
         )
         self._minute = max(self._minute, leaf.minute)
         if between is not None:

@@ -175,6 +175,7 @@ def build(settings: PortalSettings, *, profile: Profile, clock: Clock, random: R
             random=random,
         ),
         desk=desk,
+        sandbox=profile == "sandbox",
     )
     routes: list[BaseRoute] = [
         openapi_route("Atorga portal", OPENID4VP_PATHS),

@@ -52,8 +52,12 @@ Handler = Callable[[Request], Response]
 class Portal:
     """Every handler is plain and runs in a thread: each page is a few statements on a local file."""
 
-    def __init__(self, *, url: str, login: Login, browsers: Browsers, desk: ServiceDesk | None) -> None:
+    def __init__(
+        self, *, url: str, login: Login, browsers: Browsers, desk: ServiceDesk | None, sandbox: bool
+    ) -> None:
+        """``sandbox``: every page says that the city is invented."""
         self._url = url
+        self._sandbox = sandbox
         self._login = login
         self._browsers = browsers
         self._desk = desk
@@ -254,7 +258,7 @@ class Portal:
         self, request: Request, name: str, values: dict[str, Any], browser: Browser, *, status: int = 200
     ) -> Response:
         texts = self._texts(request)
-        common = {"form_token": self._browsers.form_token(browser), "path": request.url.path}
+        common = {"form_token": self._browsers.form_token(browser), "path": request.url.path, "sandbox": self._sandbox}
         response = self._pages.page(name, texts, common | values, status=status)
         # Who only looks around gets no cookie; who begins something needs one.
         if name in _BEGINNINGS or not browser.is_new:

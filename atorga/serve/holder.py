@@ -44,7 +44,6 @@ from pathlib import Path
 from threading import Event, Thread
 
 from fastapi import FastAPI
-from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -73,6 +72,7 @@ from consent.holder.schema import open_engine, upgrade
 from consent.ledger.proofs import ProofStore
 from consent.log.note import NoteKey
 from consent.log.quorum import Quorum
+from consent.procedure import kept
 from identity.clock import Clock
 from identity.codec import strict_json
 from identity.errors import IdentityError
@@ -94,6 +94,7 @@ SANDBOX_REFRESH_SECONDS = 10.0
 NONCE_SECRET_BYTES = 32
 DATABASE = "holder.db"
 KEPT_LIST = "registry.jwt"
+DECLARATIONS = "declarations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ def _build(settings: HolderSettings, sandbox: bool, clock: Clock, random: Random
     register, resolutions = _register(settings)
     engine = open_engine(f"sqlite:///{head.data / DATABASE}")
     upgrade(engine)
-    compact = _declaration(engine, holder)
+    compact = _declaration(head.data / DECLARATIONS, holder)
     links, journal = LinkStore(engine), Journal(engine, clock)
     status_fetcher = AllowListFetcher(status_addresses(registry, clock), allow_loopback_http=sandbox)
     anchors = anchors_from_pem(settings.issuer_anchors.read_bytes())
@@ -213,7 +214,9 @@ def _build(settings: HolderSettings, sandbox: bool, clock: Clock, random: Random
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         stop = Event()
-        declare = Thread(target=declaring.register, args=(consent, compact, stop), name="declaration", daemon=True)
+        declare = Thread(
+            target=declaring.register, args=(consent.published, compact, stop), name="declaration", daemon=True
+        )
         declare.start()
         with StatusSchedule(checker):
             yield
@@ -264,8 +267,8 @@ def _register(settings: HolderSettings) -> tuple[SqlRegister, Resolutions]:
     return register, resolutions
 
 
-def _declaration(engine: Engine, holder: DataHolder) -> str:
+def _declaration(folder: Path, holder: DataHolder) -> str:
     try:
-        return declaring.signed_declaration(engine, holder.declaration, holder.signer)
+        return kept.signed(folder, holder.declaration, holder.signer)
     except LedgerConflict:
         raise ConfigurationError("[declaration] version: must rise, since the content or a key has changed") from None

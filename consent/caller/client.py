@@ -104,7 +104,9 @@ class Client:
 
         try:
             require_permitted(url, allow_loopback_http=self._allow_loopback_http)
-            with self._http.stream(method, url, content=body or None, headers=headers, follow_redirects=False) as answer:
+            with self._http.stream(
+                method, url, content=body or None, headers=headers, follow_redirects=False
+            ) as answer:
                 received = bytearray()
                 for chunk in answer.iter_bytes():
                     received += chunk

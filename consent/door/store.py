@@ -5,6 +5,7 @@ kept beside that key, and counts the day a grant with that id *and* key turns up
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
@@ -49,8 +50,10 @@ class Noted:
 class DoorStore:
     """The door's side of one database; what takes a connection is part of the caller's transaction."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, on_end: Callable[[Connection, str], None] | None = None) -> None:
+        """``on_end`` runs in the transaction that ends a known grant, with its id."""
         self._engine = engine
+        self._on_end = on_end
 
     def withdraw(self, message: VerifiedWithdrawal, *, now: int) -> Withdrawn | Narrowed | Noted:
         """Idempotent: the same again gets the first ``effective_at``."""
@@ -64,6 +67,8 @@ class DoorStore:
             kept = kept_for(connection, grant.grant_id, grant.thumbprint)
             state = effect(grant.attributes, kept)
             if state.ended_at is not None:
+                if self._on_end is not None:
+                    self._on_end(connection, grant.grant_id)
                 return Withdrawn(state.ended_at)
             return Narrowed(state.left, _first(kept, message.attributes))
 

@@ -195,7 +195,7 @@ class Enforcement:
 
         def quorum(grant: VerifiedGrant) -> Quorum | None:
             detail = grant.request.request.detail
-            purpose = self._consent.purpose_declaration(grant.service, detail.identifier, key_of)
+            purpose = self._consent.published.purpose_declaration(grant.service, detail.identifier, key_of)
             require_declared(detail, purpose, declaration)
             if purpose.sensitive and self._quorum is None:
                 raise LogError("quorum: a sensitive purpose needs witnesses, and none are configured here")
@@ -208,7 +208,7 @@ class Enforcement:
             link_key=link_key,
             key_of=key_of,
             resolutions=lambda _: declaration.resolutions,
-            numbers=self._consent.numbers,
+            numbers=self._consent.published.numbers,
             log_vkey=self._log_vkey,
             quorum=quorum,
         )

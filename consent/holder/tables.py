@@ -70,15 +70,6 @@ stored_answer = Table(
     Column("expires", BigInteger, nullable=False, index=True),
 )
 
-# The declaration as it was signed: the same JWS again is no new declaration (C13).
-own_declaration = Table(
-    "own_declaration",
-    metadata,
-    Column("declaration_id", String, primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("jws", String, nullable=False),
-)
-
 # As ``consent.ledger.proofs`` reads it.
 spent_proof = Table(
     "spent_proof",

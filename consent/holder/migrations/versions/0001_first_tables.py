@@ -86,13 +86,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_stored_answer_expires", "stored_answer", ["expires"])
     op.create_table(
-        "own_declaration",
-        sa.Column("declaration_id", sa.String(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("jws", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("declaration_id", "version"),
-    )
-    op.create_table(
         "spent_proof",
         sa.Column("thumbprint", sa.String(), nullable=False),
         sa.Column("jti", sa.String(), nullable=False),

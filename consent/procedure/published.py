@@ -1,0 +1,158 @@
+"""What a consent service publishes (WIRE C13), as data holders and services read it: cached, and believed in nothing.
+
+A declaration counts by its owner's signature alone. A number that was seen once must not change.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from consent import spec
+from consent.caller.client import Client
+from consent.errors import LedgerConflict, LogError, MessageError, PeerUnavailable
+from consent.procedure.declaration import (
+    DataDeclaration,
+    PurposeDeclaration,
+    verify_data_declaration,
+    verify_purpose_declaration,
+)
+from consent.signed_message import reading
+from identity.codec import members
+from identity.envelope import jws
+from identity.errors import IdentityError
+from identity.keys.public_key import PublicKey
+from identity.trust.registry import Party
+
+MAX_LIST_BYTES = 8_388_608
+"""All declarations of a city."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    services: Mapping[str, int]
+    purposes: Mapping[str, int]
+    declarations: tuple[str, ...]
+
+
+class Published:
+    """``party`` gives the consent service's entry of the list now; it raises where it is not listed.
+
+    Threads may share one.
+    """
+
+    def __init__(self, client: Client, party: Callable[[], Party]) -> None:
+        self._client = client
+        self._party = party
+        self._lock = Lock()
+        self._lists = _Lists({}, {}, ())
+
+    def numbers(self, service: str, purpose: str) -> tuple[int, int]:
+        """Under which numbers leaves name them (C6). Raises LogError, PeerUnavailable."""
+        for lists in self._known_then_fresh():
+            if service in lists.services and purpose in lists.purposes:
+                return lists.services[service], lists.purposes[purpose]
+        raise LogError("services: no number is published for this service or purpose")
+
+    def purpose_declaration(
+        self, service: str, identifier: str, key_of: Callable[[str], PublicKey]
+    ) -> PurposeDeclaration:
+        """The declaration ``id@version`` that this service signed. Raises MessageError, PeerUnavailable."""
+        for lists in self._known_then_fresh():
+            for compact in lists.declarations:
+                claims = _claims(compact, spec.TYP_PURPOSE_DECLARATION, service)
+                if claims is not None and f"{claims.get('id')}@{claims.get('version')}" == identifier:
+                    # One that its owner did not sign is no declaration; a right one may stand behind it.
+                    with suppress(MessageError):
+                        return verify_purpose_declaration(compact, key_of)[0]
+        raise MessageError("purpose declaration: the service has none of this name and version")
+
+    def data_declaration(
+        self, holder: str, attributes: tuple[str, ...], key_of: Callable[[str], PublicKey]
+    ) -> DataDeclaration:
+        """The newest that this data holder signed over all these attributes. Raises MessageError, PeerUnavailable."""
+        for lists in self._known_then_fresh():
+            found: list[DataDeclaration] = []
+            for compact in lists.declarations:
+                if _claims(compact, spec.TYP_DATA_DECLARATION, holder) is not None:
+                    with suppress(MessageError):
+                        found.append(verify_data_declaration(compact, key_of)[0])
+            covering = [one for one in found if one.attributes.keys() >= set(attributes)]
+            if covering:
+                return max(covering, key=lambda one: one.version)
+        raise MessageError("data declaration: the data holder has none with these attributes")
+
+    def declare(self, compact: str) -> None:
+        """Registers a declaration; the same again changes nothing. Raises LedgerConflict, PeerUnavailable."""
+        url = f"{address(self._party())}/declarations"
+        answer = self._client.post(url, compact.encode("ascii"), media_type=spec.MEDIA_JWT)
+        if answer.status == 409:
+            raise LedgerConflict(answer.error() or "taken")
+        if answer.status != 201:
+            raise PeerUnavailable(f"consent service: it answered {answer.status} to a declaration")
+
+    def refresh(self) -> _Lists:
+        """Asks anew. Raises PeerUnavailable, MessageError, and LogError where a number changed."""
+        with self._lock:
+            base = address(self._party())
+            numbered = self._object(f"{base}/services")
+            fresh = _Lists(
+                _numbers(numbered, "services", "id"),
+                _numbers(numbered, "purposes", "iri"),
+                _declarations(self._object(f"{base}/declarations")),
+            )
+            for before, after in ((self._lists.services, fresh.services), (self._lists.purposes, fresh.purposes)):
+                if any(after.get(name) != number for name, number in before.items()):
+                    raise LogError("services: a published number has changed")
+            self._lists = fresh
+            return fresh
+
+    def _known_then_fresh(self) -> Iterator[_Lists]:
+        yield self._lists
+        yield self.refresh()
+
+    def _object(self, url: str) -> dict[str, Any]:
+        answer = self._client.get(url, max_bytes=MAX_LIST_BYTES)
+        if answer.status != 200:
+            raise PeerUnavailable(f"consent service: it answered {answer.status}")
+        return answer.object()
+
+
+def address(party: Party) -> str:
+    """Where a consent service answers, from the list and nowhere else. Raises PeerUnavailable."""
+    found = party.endpoints.get("consent")
+    if found is None:
+        raise PeerUnavailable("registry: the consent service is listed without an address")
+    return found.rstrip("/")
+
+
+def _numbers(value: Mapping[str, Any], name: str, key: str) -> dict[str, int]:
+    what = "services"
+    with reading(what):
+        rows = value.get(name)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise MessageError(f"{what}: {name} must be a list of objects")
+        found = {
+            members.text(row, key, what=what): members.integer(row, "number", what=what, minimum=1) for row in rows
+        }
+    if len(found) != len(rows) or len(set(found.values())) != len(rows):
+        raise MessageError(f"{what}: a name or a number stands there twice")
+    return found
+
+
+def _declarations(value: Mapping[str, Any]) -> tuple[str, ...]:
+    rows = value.get("declarations")
+    if not isinstance(rows, list) or not all(isinstance(row, str) for row in rows):
+        raise MessageError("declarations: a list of texts was expected")
+    return tuple(rows)
+
+
+def _claims(compact: str, typ: str, owner: str) -> dict[str, Any] | None:
+    """What it claims, if it claims to be of this kind and owner; whether it is, its signature says."""
+    try:
+        parsed = jws.parse(compact, what="declaration")
+        claims = parsed.claims()
+    except IdentityError:
+        return None
+    return claims if parsed.header.get("typ") == typ and claims.get("iss") == owner else None

@@ -1,0 +1,147 @@
+"""Asking a resident (WIRE C2), and taking the answer: a grant that says what was asked, or less."""
+
+from collections.abc import Callable
+from typing import Any
+
+from consent import spec
+from consent.caller.client import Client
+from consent.errors import MessageError, PeerUnavailable
+from consent.grant.detail import AuthorizationDetail
+from consent.grant.grant import GIVEN, verify_grant
+from consent.grant.request import ConsentRequest, sign_request
+from consent.procedure.published import Published, address
+from consent.signed_message import reading
+from identity.clock import Clock
+from identity.codec import base64url, members
+from identity.envelope import jws
+from identity.keys.signer import Signer
+from identity.randomness import Random
+from identity.trust.registry import Party, VerifiedRegistry
+from verifier.kit.outcome import AlreadyWithdrawn, Answer, Asked, Declined, Given, Lapsed, Pending
+from verifier.kit.store import KitStore
+
+_WHAT = "consent request"
+HOLDER_ROLE, SERVICE_ROLE = "holder", "service"
+
+
+class Asking:
+    """Requests of one service at one consent service."""
+
+    def __init__(
+        self,
+        party: str,
+        signer: Signer,
+        *,
+        registry: Callable[[], VerifiedRegistry],
+        consent: Callable[[], Party],
+        client: Client,
+        published: Published,
+        store: KitStore,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._party = party
+        self._signer = signer
+        self._registry = registry
+        self._consent = consent
+        self._client = client
+        self._published = published
+        self._store = store
+        self._clock = clock
+        self._random = random
+
+    def ask(self, detail: AuthorizationDetail, *, mailbox: str | None, lifetime_seconds: int) -> Asked:
+        """Raises PeerUnavailable, MessageError where the consent service refuses the request."""
+        now, consent = int(self._clock()), self._consent()
+        request = ConsentRequest(
+            service=self._party,
+            consent=consent.id,
+            id=base64url.encode(self._random(16)),
+            issued=now,
+            expires=now + lifetime_seconds,
+            mailbox=mailbox,
+            detail=detail,
+        )
+        compact = sign_request(request, self._signer)
+        # Kept first: an answer to a request that we do not know would be lost.
+        self._store.add_request(request.id, compact, expires=request.expires, now=now)
+        answer = self._client.post(f"{address(consent)}/requests", compact.encode("ascii"), media_type=spec.MEDIA_JWT)
+        if answer.status in (400, 403, 409):
+            raise MessageError(f"{_WHAT}: the consent service refuses it ({answer.error()})")
+        if answer.status != 201:
+            raise PeerUnavailable(f"consent service: it answered {answer.status}")
+        return _asked(answer.object(), request)
+
+    def answer(self, request_id: str) -> Answer:
+        """What the resident has said so far. Raises PeerUnavailable, MessageError on a grant that is none.
+
+        1. The grant is signed by its own key, over a request of ours, and gives nothing wider.
+        2. It answers this very request, and has the id that was announced.
+        3. It is kept, unless a withdrawal by its key came to our door before it.
+        """
+        kept = self._store.request(request_id)
+        if kept is None:
+            return Lapsed()
+        compact, grant_id = kept
+        if grant_id is not None:
+            grant = self._store.grant(grant_id)
+            return Given(grant) if grant else AlreadyWithdrawn(grant_id)
+        value = self._poll(request_id)
+        match value.get("state"):
+            case "pending":
+                return Pending()
+            case "refused":
+                return Declined()
+            case "expired":
+                return Lapsed()
+            case "given":
+                return self._take(request_id, compact, value)
+        raise PeerUnavailable("consent service: a state that does not exist")
+
+    def _poll(self, request_id: str) -> dict[str, Any]:
+        answer = self._client.get_proven(
+            f"{address(self._consent())}/requests/{request_id}", max_bytes=spec.MAX_JWS * 2
+        )
+        if answer.status == 404:
+            return {"state": "expired"}
+        if answer.status != 200:
+            raise PeerUnavailable(f"consent service: it answered {answer.status} to a poll")
+        return answer.object()
+
+    def _take(self, request_id: str, compact: str, value: dict[str, Any]) -> Answer:
+        with reading(_WHAT):
+            announced = members.identifier(value, "grant_id", what=_WHAT)
+            signed = members.text(value, "grant", what=_WHAT, max_length=spec.MAX_JWS)
+        now, registry = self._clock(), self._registry()
+        # 1
+        grant = verify_grant(
+            signed,
+            key_of=lambda party: registry.key_of(party, SERVICE_ROLE, now=now),
+            consent=self._consent().id,
+            resolutions=lambda detail: (
+                self._published.data_declaration(
+                    detail.holder, detail.datatypes, lambda party: registry.key_of(party, HOLDER_ROLE, now=now)
+                ).resolutions
+            ),
+            fresh_at=None,
+        )
+        # 2
+        if grant.decision != GIVEN or grant.id != announced or grant.request.digest != jws.digest(compact):
+            raise MessageError("grant: it answers another request")
+        # 3
+        if not self._store.keep(request_id, grant):
+            return AlreadyWithdrawn(grant.id)
+        held = self._store.grant(grant.id)
+        return Given(held) if held else AlreadyWithdrawn(grant.id)
+
+
+def _asked(value: dict[str, Any], request: ConsentRequest) -> Asked:
+    with reading(_WHAT):
+        if members.identifier(value, "request_id", what=_WHAT) != request.id:
+            raise MessageError(f"{_WHAT}: the consent service answers about another one")
+        return Asked(
+            request.id,
+            members.text(value, "request_uri", what=_WHAT),
+            members.text(value, "link", what=_WHAT),
+            request.expires,
+        )

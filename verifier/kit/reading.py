@@ -1,0 +1,228 @@
+"""Reading attributes at a data holder (WIRE C4): one signed use request, one answer with its proof.
+
+The service believes neither the data holder nor the consent service: an answer counts if the data
+holder signed it for exactly this request and the pinned log holds the leaf of exactly this use.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from consent import spec
+from consent.caller import client as caller
+from consent.caller.client import Client
+from consent.errors import ConsentError, LogError, MessageError, PeerUnavailable
+from consent.grant.use import (
+    MAX_PROOF,
+    REQUEST_SECONDS,
+    UseRequest,
+    open_data_answer,
+    seal_subject,
+    sign_use_request,
+)
+from consent.ledger.leaf import Kind, mask_of
+from consent.ledger.proof import VerifiedLeaf, verify_leaf_proof
+from consent.procedure.published import Published
+from consent.signed_message import exact
+from consent.signed_message import reading as reading_message
+from identity.clock import Clock
+from identity.codec import base64url, members
+from identity.envelope import jws
+from identity.errors import IdentityError
+from identity.keys.agreement import AgreementPrivateKey
+from identity.keys.signer import Signer
+from identity.randomness import Random
+from identity.trust.registry import Party, VerifiedRegistry
+from verifier.kit.asking import HOLDER_ROLE
+from verifier.kit.outcome import HeldGrant, Refused, Released
+from verifier.kit.store import KitStore
+
+_WHAT = "answer to a use"
+MAX_ANSWER_BYTES = 262_144
+TRIES = 2
+"""The same use request again gets the same answer: a connection that broke loses no use."""
+
+UNKNOWN_GRANT = "unknown_grant"
+WITHDRAWN = "withdrawn"
+HOLDER_UNAVAILABLE = "holder_unavailable"
+ANSWER_NOT_PROVEN = "answer_not_proven"
+
+
+class Reading:
+    """Uses of one service."""
+
+    def __init__(
+        self,
+        party: str,
+        signer: Signer,
+        *,
+        registry: Callable[[], VerifiedRegistry],
+        client: Client,
+        published: Published,
+        store: KitStore,
+        log_vkey: str,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._party = party
+        self._signer = signer
+        self._registry = registry
+        self._client = client
+        self._published = published
+        self._store = store
+        self._log_vkey = log_vkey
+        self._clock = clock
+        self._random = random
+
+    def read(
+        self, grant_id: str, attributes: tuple[str, ...] | None, expected_subject: Mapping[str, str] | None
+    ) -> Released | Refused:
+        """``attributes`` None = all that is left of the grant.
+
+        1. A grant held here, of which these attributes were not withdrawn at our own door.
+        2. The data holder, its address and key, from the list.
+        3. A use request under a fresh reply key.
+        4. The answer, checked; see ``_released``.
+        """
+        # 1
+        if self._store.withdrawn(grant_id, attributes or ()):
+            return Refused(grant_id, (WITHDRAWN,), "withdrawn at this service's own door")
+        grant = self._store.grant(grant_id)
+        if grant is None:
+            return Refused(grant_id, (UNKNOWN_GRANT,), "no such grant is held here")
+        names = attributes or grant.attributes
+        try:
+            # 2
+            holder = self._holder(grant)
+            # 3
+            reply = AgreementPrivateKey.from_raw(self._random(32))
+            request = self._request(grant, names, expected_subject, reply)
+            compact = sign_use_request(request, self._signer)
+            answer = self._post(holder, compact)
+        except (ConsentError, IdentityError) as fault:
+            return Refused(grant_id, (HOLDER_UNAVAILABLE,), str(fault))
+        # 4
+        if answer.status != 200:
+            return _refused(grant_id, answer)
+        try:
+            return self._released(answer.object(), grant, request, compact, reply, holder)
+        except (ConsentError, IdentityError) as fault:
+            return Refused(grant_id, (ANSWER_NOT_PROVEN,), str(fault))
+
+    def _holder(self, grant: HeldGrant) -> Party:
+        party = self._registry().party(grant.detail.holder, now=self._clock())
+        if HOLDER_ROLE not in party.roles or "data" not in party.endpoints:
+            raise PeerUnavailable("registry: the grant's data holder is not listed with an address for data")
+        return party
+
+    def _request(
+        self, grant: HeldGrant, names: tuple[str, ...], subject: Mapping[str, str] | None, reply: AgreementPrivateKey
+    ) -> UseRequest:
+        now, request_id = int(self._clock()), base64url.encode(self._random(16))
+        sealed = None
+        if subject is not None:
+            registry = self._registry()
+            declared = self._published.data_declaration(
+                grant.detail.holder,
+                grant.detail.datatypes,
+                lambda party: registry.key_of(party, HOLDER_ROLE, now=now),
+            )
+            sealed = seal_subject(declared.hpke, service=self._party, request_id=request_id, subject=subject)
+        return UseRequest(
+            service=self._party,
+            holder=grant.detail.holder,
+            id=request_id,
+            issued=now,
+            expires=now + REQUEST_SECONDS,
+            grant_id=grant.grant_id,
+            purpose=grant.detail.purpose,
+            procedure=grant.detail.procedure,
+            attributes=names,
+            expected_subject=sealed,
+            reply_key=reply.public,
+        )
+
+    def _post(self, holder: Party, compact: str) -> caller.Answer:
+        for again in range(TRIES):
+            try:
+                return self._client.post(
+                    holder.endpoints["data"],
+                    compact.encode("ascii"),
+                    media_type=spec.MEDIA_JWT,
+                    max_bytes=MAX_ANSWER_BYTES,
+                )
+            except PeerUnavailable:
+                if again == TRIES - 1:
+                    raise
+        raise PeerUnavailable("data holder: it was not asked")
+
+    def _released(
+        self,
+        value: dict[str, Any],
+        grant: HeldGrant,
+        request: UseRequest,
+        compact: str,
+        reply: AgreementPrivateKey,
+        holder: Party,
+    ) -> Released:
+        """Raises MessageError, LogError.
+
+        1. Form, and about this grant.
+        2. The proof: a leaf in the log of the pinned key (C6).
+        3. The leaf is a use, with this grant's id, this counter and these attributes.
+        4. The answer: sealed to our reply key, signed by the data holder, to this very request.
+        5. The leaf has not proven another answer before.
+        """
+        # 1
+        exact(value, _WHAT, frozenset({"use_id", "grant_id", "counter", "sealed", "proof"}))
+        with reading_message(_WHAT):
+            use_id = members.identifier(value, "use_id", what=_WHAT)
+            counter = members.integer(value, "counter", what=_WHAT, minimum=2)
+            sealed = members.text(value, "sealed", what=_WHAT, max_length=MAX_ANSWER_BYTES)
+            proof = members.text(value, "proof", what=_WHAT, max_length=MAX_PROOF)
+        if value["grant_id"] != grant.grant_id:
+            raise MessageError(f"{_WHAT}: about another grant")
+        # 2, 3
+        proven = self._proven(proof, grant, counter, request.attributes)
+        # 4
+        answer = open_data_answer(
+            reply,
+            sealed,
+            holder_key=holder.public_key,
+            holder=holder.id,
+            use_id=use_id,
+            request=request,
+            request_hash=jws.digest(compact),
+        )
+        # 5
+        if not self._store.see(grant.grant_id, counter):
+            raise LogError(f"{_WHAT}: its leaf has proven another answer before")
+        return Released(grant.grant_id, use_id, counter, proven.index, dict(answer.attributes))
+
+    def _proven(self, proof: str, grant: HeldGrant, counter: int, names: tuple[str, ...]) -> VerifiedLeaf:
+        proven = verify_leaf_proof(proof, self._log_vkey)
+        leaf = proven.leaf
+        if leaf.kind is not Kind.USE or base64url.encode(leaf.id) != grant.grant_id or leaf.counter != counter:
+            raise LogError(f"{_WHAT}: the leaf is of another kind, grant or counter")
+        if leaf.mask != mask_of(grant.detail.datatypes, names):
+            raise LogError(f"{_WHAT}: the leaf names other attributes")
+        return proven
+
+
+def _refused(grant_id: str, answer: caller.Answer) -> Refused:
+    """The data holder's reasons; whatever it says, nothing was read."""
+    try:
+        value = answer.object()
+    except PeerUnavailable as fault:
+        return Refused(grant_id, (HOLDER_UNAVAILABLE,), str(fault))
+    reasons = value.get("reasons")
+    codes: list[str] = []
+    if isinstance(reasons, list):
+        codes = [one["code"] for one in reasons if isinstance(one, dict) and isinstance(one.get("code"), str)]
+    if not codes and answer.error():
+        codes = [answer.error()]
+    description = value.get("error_description")
+    return Refused(
+        grant_id,
+        tuple(dict.fromkeys(codes)) or (HOLDER_UNAVAILABLE,),
+        description if isinstance(description, str) else f"the data holder answered {answer.status}",
+    )

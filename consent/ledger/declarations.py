@@ -71,9 +71,12 @@ class DeclarationStore:
         except IntegrityError:
             raise LedgerConflict("taken") from None
 
-    def all(self) -> list[StoredDeclaration]:
+    def all(self, *, after: int = 0) -> list[StoredDeclaration]:
+        """In the order of registration, those behind number ``after``."""
         with self._engine.begin() as connection:
-            rows = connection.execute(text(f"SELECT {_COLUMNS} FROM declaration ORDER BY number")).all()
+            rows = connection.execute(
+                text(f"SELECT {_COLUMNS} FROM declaration WHERE number > :after ORDER BY number"), {"after": after}
+            ).all()
         return [StoredDeclaration(*row) for row in rows]
 
     def parties(self) -> dict[str, int]:

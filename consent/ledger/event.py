@@ -26,7 +26,7 @@ _MEMBERS: dict[Kind, tuple[frozenset[str], frozenset[str]]] = {
     Kind.GRANT: (frozenset({"grant_id", "counter", "grant_hash", "attributes", "not_after"}), frozenset({"max_uses"})),
     Kind.AMEND: (
         frozenset({"grant_id", "counter", "attributes", "not_after"}),
-        frozenset({"max_uses", "act_hash", "withdrawal_hash"}),
+        frozenset({"max_uses", "act_hash", "withdrawal_hash", "by"}),
     ),
     Kind.PAUSE: (frozenset({"grant_id", "counter"}), frozenset({"act_hash", "by"})),
     Kind.RESUME: (frozenset({"grant_id", "counter"}), frozenset({"act_hash", "by"})),

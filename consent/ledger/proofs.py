@@ -29,9 +29,18 @@ class ProofStore:
             return False
         return True
 
-    def note_withdrawal(self, grant_id: bytes, thumbprint: str, attributes: str, *, now: int) -> None:
-        """Keeps a withdrawal that came before its grant; the same again changes nothing."""
+    def note_withdrawal(self, grant_id: bytes, thumbprint: str, attributes: str, *, now: int) -> bool:
+        """Keeps a withdrawal that came before its grant; the same again changes nothing.
+
+        False where the grant is there by now: then nothing is kept, and the withdrawal is for the
+        grant itself. Between this and the giving of a grant, one comes first.
+        """
         with self._engine.begin() as connection:
+            there = connection.execute(
+                text("SELECT 1 FROM grant_body WHERE grant_id = :grant_id"), {"grant_id": grant_id}
+            )
+            if there.first() is not None:
+                return False
             connection.execute(text("DELETE FROM noted_withdrawal WHERE expires <= :now"), {"now": now})
             connection.execute(
                 text(
@@ -45,3 +54,4 @@ class ProofStore:
                     "expires": now + NOTED_SECONDS,
                 },
             )
+            return True

@@ -12,6 +12,7 @@ from consent import spec
 from consent.errors import MessageError
 from consent.signed_message import SignedMessage, exact, reading, sign_by_kid, verify_by_kid
 from identity.codec import members
+from identity.envelope import jws
 from identity.keys.agreement import AgreementPublicKey
 from identity.keys.public_key import PublicKey
 from identity.keys.signer import Signer
@@ -125,6 +126,31 @@ def verify_data_declaration(compact: str, key_of: Callable[[str], PublicKey]) ->
     what = "data declaration"
     message = _verify(compact, key_of, typ=spec.TYP_DATA_DECLARATION, what=what)
     return _data_declaration(message.claims, what), message
+
+
+def verify_declaration(
+    compact: str, *, service_key: Callable[[str], PublicKey], holder_key: Callable[[str], PublicKey]
+) -> tuple[Declaration, SignedMessage]:
+    """Either kind, as its own ``typ`` says: a service signs the one, a data holder the other."""
+    if _typ(compact) == spec.TYP_DATA_DECLARATION:
+        return verify_data_declaration(compact, holder_key)
+    return verify_purpose_declaration(compact, service_key)
+
+
+def read_stored(compact: str) -> Declaration:
+    """A declaration from our own store: its signature was checked when it came, and its owner's key may
+    have changed since. Raises MessageError.
+    """
+    with reading("declaration"):
+        claims = jws.parse(compact, what="declaration").claims()
+    if _typ(compact) == spec.TYP_DATA_DECLARATION:
+        return _data_declaration(claims, "data declaration")
+    return _purpose_declaration(claims, "purpose declaration")
+
+
+def _typ(compact: str) -> object:
+    with reading("declaration"):
+        return jws.parse(compact, what="declaration").header.get("typ")
 
 
 def _verify(compact: str, key_of: Callable[[str], PublicKey], *, typ: str, what: str) -> SignedMessage:

@@ -43,4 +43,6 @@ def require_category(iri: str, *, what: str) -> None:
 
 def _terms(name: str) -> dict[str, Term]:
     text = (files("consent.procedure") / "dpv" / name).read_text(encoding="utf-8")
-    return {row["iri"]: Term(row["iri"], row["label"], row["definition"]) for row in csv.DictReader(text.splitlines())}
+    # Properties (``hasPurpose``) and the root (``Purpose``) stand in the same file; they are no kind of it.
+    rows = (row for row in csv.DictReader(text.splitlines()) if row["type"] == "class" and row["dpvtype"])
+    return {row["iri"]: Term(row["iri"], row["label"], row["definition"]) for row in rows}

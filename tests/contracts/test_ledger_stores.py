@@ -130,12 +130,19 @@ def test_taken_ids_leave_everything_as_it_was(engine: Engine) -> None:
 
 def test_a_grant_withdrawn_before_it_came(engine: Engine) -> None:
     ask(engine)
-    ProofStore(engine).note_withdrawal(GRANT, KEY, "null", now=NOW)
-    ProofStore(engine).note_withdrawal(GRANT, KEY, "null", now=NOW)
+    assert ProofStore(engine).note_withdrawal(GRANT, KEY, "null", now=NOW)
+    assert ProofStore(engine).note_withdrawal(GRANT, KEY, "null", now=NOW)
     with pytest.raises(LedgerConflict, match="withdrawn"):
         GrantStore(engine).give(hot(), body(), request_id=REQUEST, now=NOW, make_entry=entry)
     request = RequestStore(engine).get(REQUEST)
     assert request is not None and request.open_at(NOW)
+
+
+def test_a_withdrawal_that_meets_its_grant_is_not_noted(engine: Engine) -> None:
+    give(engine)
+    assert not ProofStore(engine).note_withdrawal(GRANT, KEY, "null", now=NOW)
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT count(*) FROM noted_withdrawal")).scalar_one() == 0
 
 
 def test_use_counts(engine: Engine) -> None:
@@ -449,7 +456,9 @@ def test_declarations_are_numbered_and_versions_rise(engine: Engine) -> None:
     for version, party in ((2, "one"), (4, "two")):
         with pytest.raises(LedgerConflict, match="version"):
             add(version, "d", party)
-    assert [declaration.jws for declaration in store.all()] == ["a", "c"]
+    first, second = store.all()
+    assert (first.jws, second.jws) == ("a", "c")
+    assert store.all(after=first.number) == [second] and store.all(after=second.number) == []
     assert store.parties() == {"one": 1} and store.purposes() == {"p": 1}
 
 

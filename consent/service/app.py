@@ -1,0 +1,138 @@
+"""The consent service over HTTP: every refusal gets its status here, nowhere deeper."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import CapacityLimiter, to_thread
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from consent import spec
+from consent.errors import (
+    CallerUnproven,
+    LedgerConflict,
+    LogError,
+    MessageError,
+    NotAllowed,
+    NotKnown,
+    OutOfService,
+    ProofNonceNeeded,
+    TooMany,
+)
+from consent.service.exchange import (
+    BodyTooLarge,
+    Exchange,
+    MediaTypeRefused,
+    Reply,
+    fault_reply,
+    json_reply,
+    read_exchange,
+)
+from consent.service.log_files import log_routes
+from consent.service.office import Office
+from consent.service.openapi import openapi
+from consent.service.routes import Address, addresses
+from identity.errors import IdentityError
+
+QUICK_THREADS = 40
+SLOW_THREADS = 64
+"""Each waits most of its time for the log; more would only wait longer."""
+
+TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
+
+_log = logging.getLogger("atorga.consent")
+
+
+def create_app(office: Office) -> Starlette:
+    """Starts the office's threads with the server and stops them with it."""
+    served = addresses(office)
+    quick, slow = CapacityLimiter(QUICK_THREADS), CapacityLimiter(SLOW_THREADS)
+
+    @asynccontextmanager
+    async def running(_: Starlette) -> AsyncIterator[None]:
+        await to_thread.run_sync(office.start)
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(office.stop)
+
+    async def document(request: Request) -> Response:
+        return _response(json_reply(200, openapi(served)), office)
+
+    async def not_here(request: Request, fault: Exception) -> Response:
+        status = fault.status_code if isinstance(fault, HTTPException) else 500
+        code = {404: "not_found", 405: "method_not_allowed"}.get(status, spec.INVALID_REQUEST)
+        return _response(fault_reply(status, code), office)
+
+    async def broken(request: Request, fault: Exception) -> Response:
+        # The traceback goes to the server's log by itself; it holds no values.
+        return _response(fault_reply(500, "server_error"), office)
+
+    return Starlette(
+        routes=[
+            *(_route(address, office, slow if address.slow else quick) for address in served),
+            *log_routes(office.log_folder, office.period),
+            Route("/openapi.json", document, methods=["GET"]),
+        ],
+        lifespan=running,
+        exception_handlers={HTTPException: not_here, Exception: broken},
+    )
+
+
+def _route(address: Address, office: Office, limiter: CapacityLimiter) -> Route:
+    async def endpoint(request: Request) -> Response:
+        try:
+            asked = await read_exchange(request, media_type=address.takes, body_optional=address.body_optional)
+        except BodyTooLarge:
+            return _response(fault_reply(413, spec.INVALID_REQUEST, "body: too large"), office)
+        except MediaTypeRefused as fault:
+            return _response(fault_reply(415, spec.INVALID_REQUEST, f"body: expected {fault}"), office)
+        except MessageError as fault:
+            return _response(fault_reply(400, spec.INVALID_REQUEST, str(fault)), office)
+        reply = await to_thread.run_sync(_answer, address, asked, limiter=limiter)
+        return _response(reply, office)
+
+    return Route(address.path, endpoint, methods=[address.method])
+
+
+def _answer(address: Address, asked: Exchange) -> Reply:
+    """The verb's reply, or the refusal in HTTP's terms."""
+    try:
+        return address.handle(asked)
+    except ProofNonceNeeded as fault:
+        return fault_reply(401, spec.USE_PROOF_NONCE, str(fault))
+    except CallerUnproven as fault:
+        return fault_reply(401, spec.INVALID_PROOF, str(fault))
+    except MessageError as fault:
+        return fault_reply(400, spec.INVALID_REQUEST, str(fault))
+    except NotKnown as fault:
+        return fault_reply(404, fault.code)
+    except NotAllowed as fault:
+        return fault_reply(403, fault.code, str(fault))
+    except LedgerConflict as fault:
+        return fault_reply(409, fault.code) if fault.act is None else fault_reply(409, fault.code, act=fault.act)
+    except TooMany as fault:
+        return fault_reply(429, "too_many_requests", str(fault))
+    except OutOfService as fault:
+        return fault_reply(503, TEMPORARILY_UNAVAILABLE, str(fault))
+    except (SQLAlchemyError, LogError, OSError) as fault:
+        # The text of such a fault may quote a statement's values.
+        _log.error("%s %s: %s", address.method, address.path, type(fault).__name__)
+        return fault_reply(503, TEMPORARILY_UNAVAILABLE)
+    except IdentityError as fault:
+        return fault_reply(400, spec.INVALID_REQUEST, str(fault))
+
+
+def _response(reply: Reply, office: Office) -> Response:
+    headers = {
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        spec.PROOF_NONCE_HEADER: office.callers.fresh_nonce(),
+        **reply.headers,
+    }
+    return Response(reply.body, reply.status, headers=headers, media_type=reply.media_type)

@@ -1,0 +1,91 @@
+"""Who calls (WIRE C1): residents by their account key, services and data holders by their registry key."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from consent.caller.nonces import Nonces
+from consent.caller.proof import VerifiedCaller, verify_proof
+from consent.errors import CallerUnproven, MessageError, ProofNonceNeeded
+from consent.ledger.accounts import AccountStore, StoredAccount
+from consent.ledger.proofs import ProofStore
+from consent.service.operator import Operator
+from consent.service.parties import Parties
+from identity.codec import strict_json
+from identity.keys.public_key import PublicKey
+from identity.trust.registry import Party
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a proof is about. ``path`` as it was asked for, without query."""
+
+    method: str
+    path: str
+    body: bytes
+    proof: str | None
+
+
+class Callers:
+    """Each method raises CallerUnproven, and ProofNonceNeeded where only the nonce is missing or old."""
+
+    def __init__(
+        self, operator: Operator, *, nonces: Nonces, proofs: ProofStore, accounts: AccountStore, parties: Parties
+    ) -> None:
+        self._operator = operator
+        self._nonces = nonces
+        self._proofs = proofs
+        self._accounts = accounts
+        self._parties = parties
+
+    def fresh_nonce(self) -> str:
+        return self._nonces.fresh(self._operator.now)
+
+    def resident(self, call: Call) -> StoredAccount:
+        """The account whose key proves the call."""
+        found: list[StoredAccount] = []
+
+        def key_for(thumbprint: str) -> PublicKey | None:
+            account = self._accounts.by_key(thumbprint)
+            if account is None:
+                return None
+            found.append(account)
+            return PublicKey.from_jwk(strict_json.parse_object(account.account_jwk, what="account key"))
+
+        self._verify(call, key_for)
+        return found[0]
+
+    def party(self, call: Call) -> Party:
+        """The listed party whose key proves the call; its roles are the caller's to check."""
+        found: list[Party] = []
+
+        def key_for(thumbprint: str) -> PublicKey | None:
+            party = self._parties.by_thumbprint(thumbprint)
+            if party is None:
+                return None
+            found.append(party)
+            return party.public_key
+
+        self._verify(call, key_for)
+        return found[0]
+
+    def newcomer(self, call: Call) -> PublicKey:
+        """Whoever holds the key in the proof's own header: at enrolment only."""
+        return self._verify(call, None).key
+
+    def _verify(self, call: Call, key_for: Callable[[str], PublicKey | None] | None) -> VerifiedCaller:
+        now = self._operator.now
+        try:
+            return verify_proof(
+                call.proof,
+                method=call.method,
+                url=self._operator.url + call.path,
+                body=call.body,
+                now=now,
+                accepts_nonce=lambda nonce: self._nonces.accepts(nonce, now),
+                spend=lambda thumbprint, jti: self._proofs.spend(thumbprint, jti, now=now),
+                key_for=key_for,
+            )
+        except ProofNonceNeeded:
+            raise
+        except MessageError as fault:
+            raise CallerUnproven(str(fault)) from None

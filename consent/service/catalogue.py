@@ -1,0 +1,133 @@
+"""What was declared (WIRE C13), kept at hand: every request, grant and use is held against it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+
+from consent.errors import MessageError
+from consent.grant.detail import AuthorizationDetail
+from consent.grant.narrowing import Resolutions
+from consent.grant.need import check_needed, covering
+from consent.ledger.declarations import DeclarationStore
+from consent.procedure.declaration import DataDeclaration, PurposeDeclaration, read_stored
+from identity.clock import Clock
+
+REFRESH_SECONDS = 1.0
+"""Another process may have taken a declaration; it counts here as soon as its wallets and holders can see it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    last: int = 0
+    compact: tuple[str, ...] = ()
+    purpose_declarations: Mapping[tuple[str, str], PurposeDeclaration] = field(default_factory=dict)
+    """(service, id@version) → declaration."""
+    newest: Mapping[tuple[str, str], PurposeDeclaration] = field(default_factory=dict)
+    """(service, id) → the newest version."""
+    data: tuple[DataDeclaration, ...] = ()
+    parties: Mapping[str, int] = field(default_factory=dict)
+    purposes: Mapping[str, int] = field(default_factory=dict)
+    party_ids: Mapping[int, str] = field(default_factory=dict)
+
+
+class Catalogue:
+    """Threads share one; a snapshot is replaced, never changed."""
+
+    def __init__(self, store: DeclarationStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._turn = Lock()
+        self._snapshot = _Snapshot()
+        self._read_at = float("-inf")
+
+    def refresh(self) -> None:
+        """Reads what was added, at once."""
+        with self._turn:
+            self._read()
+
+    def declarations(self) -> tuple[str, ...]:
+        return self._current().compact
+
+    def parties(self) -> Mapping[str, int]:
+        """Registry party id → the number that leaves carry."""
+        return self._current().parties
+
+    def purposes(self) -> Mapping[str, int]:
+        """Purpose IRI → the number that leaves carry."""
+        return self._current().purposes
+
+    def party_id(self, number: int) -> str:
+        """The party behind a number of ours."""
+        if number not in self._current().party_ids:
+            self.refresh()
+        return self._snapshot.party_ids[number]
+
+    def check_needed(self, service: str, detail: AuthorizationDetail) -> DataDeclaration:
+        """The data declaration behind what is asked. Raises MessageError where it is more than declared.
+
+        1. By the purpose declaration that it names, and by the newest version of it: a procedure
+           that needs less than before gets less.
+        2. By the data holder.
+        """
+        snapshot = self._current()
+        # 1
+        named = snapshot.purpose_declarations.get((service, detail.identifier))
+        if named is None:
+            raise MessageError("consent request: names a declaration that this service has not registered")
+        check_needed(detail, named)
+        check_needed(detail, snapshot.newest[service, named.id])
+        # 2
+        return covering(detail, snapshot.data)
+
+    def agreed_declaration(self, service: str, detail: AuthorizationDetail) -> PurposeDeclaration:
+        """The version that the request named. Only for what was granted: that it is there was checked then."""
+        return self._current().purpose_declarations[service, detail.identifier]
+
+    def newest_need(self, service: str, detail: AuthorizationDetail) -> PurposeDeclaration | None:
+        """The newest version of the declaration that a grant rests on."""
+        snapshot = self._current()
+        named = snapshot.purpose_declarations.get((service, detail.identifier))
+        return None if named is None else snapshot.newest[service, named.id]
+
+    def is_sensitive(self, service: str, detail: AuthorizationDetail) -> bool:
+        """Whether the declaration says so, in the version that was agreed to or in the newest."""
+        snapshot = self._current()
+        named = snapshot.purpose_declarations.get((service, detail.identifier))
+        return named is None or named.sensitive or snapshot.newest[service, named.id].sensitive
+
+    def resolutions(self, detail: AuthorizationDetail) -> Resolutions:
+        return covering(detail, self._current().data).resolutions
+
+    def _current(self) -> _Snapshot:
+        if self._clock() >= self._read_at + REFRESH_SECONDS:
+            with self._turn:
+                if self._clock() >= self._read_at + REFRESH_SECONDS:
+                    self._read()
+        return self._snapshot
+
+    def _read(self) -> None:
+        before = self._snapshot
+        self._read_at = self._clock()
+        added = self._store.all(after=before.last)
+        if not added:
+            return
+        named, newest, data = dict(before.purpose_declarations), dict(before.newest), list(before.data)
+        for stored in added:
+            declared = read_stored(stored.jws)
+            if isinstance(declared, DataDeclaration):
+                data.append(declared)
+            else:
+                named[declared.iss, declared.identifier] = declared
+                # Versions rise in the order of registration.
+                newest[declared.iss, declared.id] = declared
+        parties = self._store.parties()
+        self._snapshot = _Snapshot(
+            last=added[-1].number,
+            compact=(*before.compact, *(stored.jws for stored in added)),
+            purpose_declarations=named,
+            newest=newest,
+            data=tuple(data),
+            parties=parties,
+            purposes=self._store.purposes(),
+            party_ids={number: party_id for party_id, number in parties.items()},
+        )

@@ -1,0 +1,103 @@
+"""Witnesses: every published checkpoint is offered to them, in the background.
+
+A use never waits for a witness unless its purpose is sensitive: then its answer needs the quorum
+(*cosigned*). Cosignatures are added to the checkpoint that is served and to its kept copy. A
+witness that does not answer delays nobody; that it is missing can be seen on the checkpoint.
+"""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from threading import Condition, Thread
+
+from consent.errors import LogError, NotCosigned
+from consent.log import note
+from consent.log.checkpoint import Checkpoint
+from consent.log.note import Signature
+from consent.log.quorum import Quorum
+from consent.log.witness_client import WitnessClient
+from consent.service.sequencer import Sequencer
+
+RETRY_SECONDS = 5.0
+"""After a round in which a witness was missing, even if nothing new was logged."""
+
+_log = logging.getLogger("atorga.consent")
+
+
+class Cosigning:
+    """Runs in a thread of its own between ``start`` and ``stop``."""
+
+    def __init__(self, sequencer: Sequencer, witnesses: Sequence[WitnessClient], quorum: Quorum | None) -> None:
+        self._sequencer = sequencer
+        self._witnesses = tuple(witnesses)
+        self._quorum = quorum
+        self._changed = Condition()
+        self._cosigned_size = 0
+        """The size of the newest checkpoint that met the quorum."""
+        self._offered_size = -1
+        self._complete = True
+        self._stopping = False
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        if self._witnesses:
+            self._thread = Thread(target=self._run, name="cosigning", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Call before the sequencer stops."""
+        self._stopping = True
+        with self._changed:
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout=RETRY_SECONDS)
+
+    def wait(self, index: int, *, seconds: float) -> str | None:
+        """The proof of a leaf under a checkpoint with a quorum; None where it is not there in time."""
+        if self._quorum is None:
+            return None
+        with self._changed:
+            self._changed.wait_for(lambda: self._cosigned_size > index or self._stopping, seconds)
+            size = self._cosigned_size
+        return self._sequencer.writer.prove(index, size) if size > index else None
+
+    def _run(self) -> None:
+        with ThreadPoolExecutor(len(self._witnesses), thread_name_prefix="witness") as pool:
+            while not self._stopping:
+                if self._sequencer.wait_for_size(self._offered_size, seconds=RETRY_SECONDS) or not self._complete:
+                    self._round(pool)
+
+    def _round(self, pool: ThreadPoolExecutor) -> None:
+        signed = self._sequencer.writer.signed_checkpoint
+        size = Checkpoint.parse(note.parse(signed).text).size
+        self._offered_size, self._complete = size, True
+        if size == 0 or self._stopping:
+            return
+        found: list[Signature] = []
+        for asked in as_completed([pool.submit(self._ask, witness, signed, size) for witness in self._witnesses]):
+            signature = asked.result()
+            if signature is None:
+                self._complete = False
+            else:
+                found.append(signature)
+                self._keep(signed, size, found)
+
+    def _keep(self, signed: str, size: int, found: Sequence[Signature]) -> None:
+        """Each as it comes: a quorum does not wait for the slowest."""
+        try:
+            self._sequencer.writer.add_cosignatures(size, found)
+        except (OSError, LogError) as fault:
+            _log.error("log: cosignatures could not be kept (%s)", type(fault).__name__)
+            self._complete = False
+            return
+        if self._quorum is not None and self._quorum.met(note.parse(signed).with_signatures(found)):
+            with self._changed:
+                self._cosigned_size = max(self._cosigned_size, size)
+                self._changed.notify_all()
+
+    def _ask(self, witness: WitnessClient, signed: str, size: int) -> Signature | None:
+        try:
+            return witness.cosign(signed, lambda old: self._sequencer.writer.prove_consistency(old, size))
+        except NotCosigned as fault:
+            _log.warning("log: %s", fault)
+            return None

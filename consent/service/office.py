@@ -1,0 +1,178 @@
+"""All parts of one consent service, put together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from consent.caller.nonces import Nonces
+from consent.ledger.accounts import AccountStore
+from consent.ledger.declarations import DeclarationStore
+from consent.ledger.events import EventStore
+from consent.ledger.grants import GrantStore
+from consent.ledger.proofs import ProofStore
+from consent.ledger.requests import RequestStore
+from consent.log.quorum import Quorum
+from consent.log.witness_client import WitnessClient
+from consent.log.writer import LogWriter
+from consent.service.acting import Acting
+from consent.service.asking import Asking
+from consent.service.callers import Callers
+from consent.service.catalogue import Catalogue
+from consent.service.cosigning import Cosigning
+from consent.service.deciding import Deciding
+from consent.service.declaring import Declaring
+from consent.service.enrolling import CheckPresentation, Enrolling, MakeJar
+from consent.service.entries import EntryMaker
+from consent.service.granting import Granting
+from consent.service.openings import OpeningFolder
+from consent.service.operator import Operator
+from consent.service.parties import Parties
+from consent.service.reading import Reading
+from consent.service.sequencer import Sequencer
+from consent.service.withdrawing import Withdrawing
+from identity.keys.ed25519 import Ed25519Signer
+from identity.keys.keyed_hash import KeyedHash
+from identity.trust.registry import VerifiedRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The verbs, and the two threads behind them."""
+
+    operator: Operator
+    callers: Callers
+    catalogue: Catalogue
+    declaring: Declaring
+    asking: Asking
+    enrolling: Enrolling
+    granting: Granting
+    acting: Acting
+    withdrawing: Withdrawing
+    deciding: Deciding
+    reading: Reading
+    sequencer: Sequencer
+    cosigning: Cosigning
+    log_folder: Path
+    period: str
+
+    def start(self) -> None:
+        self.sequencer.start()
+        self.cosigning.start()
+
+    def stop(self) -> None:
+        """Ends after what is in hand; what was acknowledged is durable anyway."""
+        self.cosigning.stop()
+        self.sequencer.stop()
+
+
+def open_office(
+    operator: Operator,
+    *,
+    engine: Engine,
+    registry: Callable[[], VerifiedRegistry],
+    log_folder: Path,
+    log_origin: str,
+    log_signer: Ed25519Signer,
+    openings: Path,
+    nonce_secret: bytes,
+    claim_hash: KeyedHash,
+    make_jar: MakeJar,
+    check_presentation: CheckPresentation,
+    witnesses: Sequence[WitnessClient] = (),
+    quorum: Quorum | None = None,
+) -> Office:
+    """``engine``: a database of the newest schema. Takes the log's lock. Raises LogError.
+
+    ``log_origin`` is HOST/log/PERIOD (WIRE C6).
+    """
+    accounts, declarations, events = AccountStore(engine), DeclarationStore(engine), EventStore(engine)
+    grants, proofs, requests = GrantStore(engine), ProofStore(engine), RequestStore(engine)
+    parties, catalogue = Parties(registry, operator.clock), Catalogue(declarations, operator.clock)
+    folder, entries = OpeningFolder(openings, operator.random), EntryMaker(operator.random)
+    sequencer = Sequencer(events, LogWriter(log_folder, log_origin, log_signer), clock=operator.clock)
+    cosigning = Cosigning(sequencer, witnesses, quorum)
+    withdrawing = Withdrawing(
+        operator,
+        grants=grants,
+        events=events,
+        noted=proofs,
+        catalogue=catalogue,
+        entries=entries,
+        sequencer=sequencer,
+        log_signer=log_signer,
+    )
+    return Office(
+        operator=operator,
+        callers=Callers(operator, nonces=Nonces(nonce_secret), proofs=proofs, accounts=accounts, parties=parties),
+        catalogue=catalogue,
+        declaring=Declaring(
+            operator,
+            store=declarations,
+            catalogue=catalogue,
+            parties=parties,
+            entries=entries,
+            sequencer=sequencer,
+        ),
+        asking=Asking(
+            operator,
+            store=requests,
+            grants=grants,
+            catalogue=catalogue,
+            parties=parties,
+            entries=entries,
+            sequencer=sequencer,
+        ),
+        enrolling=Enrolling(
+            operator,
+            accounts=accounts,
+            grants=grants,
+            openings=folder,
+            claim_hash=claim_hash,
+            make_jar=make_jar,
+            check_presentation=check_presentation,
+        ),
+        granting=Granting(
+            operator,
+            grants=grants,
+            requests=requests,
+            catalogue=catalogue,
+            parties=parties,
+            openings=folder,
+            entries=entries,
+            sequencer=sequencer,
+        ),
+        acting=Acting(
+            operator,
+            grants=grants,
+            accounts=accounts,
+            catalogue=catalogue,
+            entries=entries,
+            sequencer=sequencer,
+        ),
+        withdrawing=withdrawing,
+        deciding=Deciding(
+            operator,
+            grants=grants,
+            catalogue=catalogue,
+            parties=parties,
+            entries=entries,
+            sequencer=sequencer,
+            cosigning=cosigning,
+        ),
+        reading=Reading(
+            operator,
+            grants=grants,
+            events=events,
+            openings=folder,
+            catalogue=catalogue,
+            parties=parties,
+            sequencer=sequencer,
+            withdrawing=withdrawing,
+        ),
+        sequencer=sequencer,
+        cosigning=cosigning,
+        log_folder=log_folder,
+        period=log_origin.rpartition("/")[2],
+    )

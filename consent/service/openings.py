@@ -1,0 +1,51 @@
+"""The folder of sealed opening keys (WIRE C15): outside the database and its backups.
+
+A file is named by the public half, which stands in the grant's cold row, and holds the private half
+sealed to the view key of the resident's account. It is durable before the grant is: a grant that
+exists can be read by its resident. Deleting a file makes events unreadable for good.
+"""
+
+from pathlib import Path
+
+from consent.grant.opening import seal_opening
+from consent.log.durable import make_folders, replace, sync
+from identity.keys.agreement import AgreementPrivateKey, AgreementPublicKey
+from identity.randomness import Random
+
+_OWN_ONLY = 0o700
+
+
+class OpeningFolder:
+    def __init__(self, folder: Path, random: Random) -> None:
+        self._folder = folder
+        self._random = random
+        folder.mkdir(mode=_OWN_ONLY, parents=True, exist_ok=True)
+
+    def make(self, grant_id: str, view_key: AgreementPublicKey) -> AgreementPublicKey:
+        """A fresh pair; its private half is kept sealed and forgotten here. Returns the public half."""
+        pair = AgreementPrivateKey(self._random(32))
+        path = self._path(pair.public.raw)
+        made: set[Path] = set()
+        make_folders(path.parent, made)
+        replace(path, seal_opening(view_key, grant_id=grant_id, private=pair).encode("ascii"))
+        for folder in made:
+            sync(folder)
+        return pair.public
+
+    def sealed(self, public: bytes) -> str | None:
+        """The resident's copy; None where it was erased."""
+        try:
+            return self._path(public).read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+
+    def forget(self, public: bytes) -> None:
+        """For a pair whose grant did not come about."""
+        path = self._path(public)
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            sync(path.parent)
+
+    def _path(self, public: bytes) -> Path:
+        name = public.hex()
+        return self._folder / name[:2] / name

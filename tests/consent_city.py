@@ -174,7 +174,7 @@ class ConsentCity:
             log_signer=self.keys.log,
             openings=folder / "opening",
             nonce_secret=self.keys.nonce_secret,
-            claim_hash=InProcessKeyedHash({"consent-account": self.keys.claim_hash}),
+            claim_hash=InProcessKeyedHash({"account": self.keys.claim_hash}),
             make_jar=fake_jar,
             check_presentation=fake_check,
             witnesses=witnesses(self.keys.log),

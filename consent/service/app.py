@@ -1,8 +1,9 @@
 """The consent service over HTTP: every refusal gets its status here, nowhere deeper."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import SQLAlchemyError
@@ -48,18 +49,21 @@ TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
 _log = logging.getLogger("atorga.consent")
 
 
-def create_app(office: Office) -> Starlette:
-    """Starts the office's threads with the server and stops them with it."""
+def create_app(office: Office, *, beside: Sequence[AbstractContextManager[Any]] = ()) -> Starlette:
+    """Starts the office's threads with the server and stops them with it; what is ``beside`` it likewise."""
     served = addresses(office)
     quick, slow = CapacityLimiter(QUICK_THREADS), CapacityLimiter(SLOW_THREADS)
 
     @asynccontextmanager
     async def running(_: Starlette) -> AsyncIterator[None]:
-        await to_thread.run_sync(office.start)
-        try:
-            yield
-        finally:
-            await to_thread.run_sync(office.stop)
+        with ExitStack() as stack:
+            for other in beside:
+                stack.enter_context(other)
+            await to_thread.run_sync(office.start)
+            try:
+                yield
+            finally:
+                await to_thread.run_sync(office.stop)
 
     async def document(request: Request) -> Response:
         return _response(json_reply(200, openapi(served)), office)

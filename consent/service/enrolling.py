@@ -20,7 +20,7 @@ from identity.keys.agreement import AgreementPublicKey
 from identity.keys.keyed_hash import KeyedHash
 from identity.keys.public_key import PublicKey
 
-SCOPE = "consent-account"
+SCOPE = "account"
 """Of the keyed hash: no other scope's hashes say anything about these."""
 
 MAX_CLAIM = 64

@@ -1,0 +1,176 @@
+"""The consent service as a process: one, since it alone writes the log.
+
+[consent]
+party = "urn:atorga:party:consent"    # in the signed list, roles consent, log, verifier
+key = "consent.pem"                   # file: its registry key (PEM)
+log_seed = "log-seed"                 # file: the log's Ed25519 seed, 64 hexadecimal digits
+period = "2026"                       # of the log: its origin is HOST/log/PERIOD
+keyed_hash = "run/consent-hashes.sock"  # socket of the process that hashes identifiers, scope "account"
+openings = "…/openings"               # folder of sealed opening keys, apart from backups; optional
+
+[client]                              # atorga.serve.access_client: the certificate it asks wallets with
+[trust]                               # atorga.serve.credential_trust
+
+[witnesses]                           # who cosigns the log; optional, and then it prints "not witnessed"
+keys = ["witness.example+…"]          # cosignature keys, and their addresses in the same order
+urls = ["https://witness.example"]
+threshold = 1                         # so many make a quorum, which sensitive purposes wait for
+
+State in the service's folder: ``consent.db``, ``log/`` and, unless ``openings`` says elsewhere, ``openings/``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+
+from atorga.serve import access_client, credential_trust
+from atorga.serve.access_client import ClientSettings
+from atorga.serve.credential_trust import CredentialTrustSettings, ListedTrust
+from atorga.serve.settings import ConfigurationError, Profile, ServiceHead, Table
+from consent.errors import ConsentError
+from consent.ledger.schema import open_engine, upgrade
+from consent.log.note import NoteKey
+from consent.log.period import is_period
+from consent.log.quorum import Quorum
+from consent.log.witness_client import HttpPost, WitnessClient
+from consent.service.account_presentation import AccountPresentation
+from consent.service.app import create_app
+from consent.service.office import Office, open_office
+from consent.service.operator import Operator
+from identity.clock import Clock
+from identity.errors import FetchError, IdentityError
+from identity.fetch import require_permitted
+from identity.keys.ed25519 import Ed25519Signer
+from identity.keys.keyed_hash import KeyedHashClient
+from identity.keys.signer import SoftwareSigner
+from identity.randomness import Random
+
+NONCE_SECRET_BYTES = 32
+
+WITNESS_SECONDS = 2.0
+"""A witness that is slower is asked again with the next checkpoint; a quorum does without it."""
+
+DATABASE = "consent.db"
+LOG = "log"
+OPENINGS = "openings"
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessSettings:
+    keys: tuple[NoteKey, ...]
+    urls: tuple[str, ...]
+    quorum: Quorum
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentSettings:
+    head: ServiceHead
+    party: str
+    key: Path
+    log_seed: Path
+    period: str
+    keyed_hash: Path
+    openings: Path
+    client: ClientSettings
+    trust: CredentialTrustSettings
+    witnesses: WitnessSettings | None
+
+    @property
+    def log_origin(self) -> str:
+        """HOST/log/PERIOD (WIRE C6)."""
+        address = urlsplit(self.head.url)
+        return f"{address.netloc}{address.path}/log/{self.period}"
+
+
+def settings(head: ServiceHead, root: Table) -> ConsentSettings:
+    """Raises ConfigurationError."""
+    table = root.table("consent")
+    made = ConsentSettings(
+        head=head,
+        party=table.text("party"),
+        key=table.path("key"),
+        log_seed=table.path("log_seed"),
+        period=table.text("period"),
+        keyed_hash=table.path("keyed_hash"),
+        openings=table.optional_path("openings") or head.data / OPENINGS,
+        client=access_client.settings(root),
+        trust=credential_trust.settings(head, root),
+        witnesses=_witnesses(root.optional_table("witnesses")),
+    )
+    table.done()
+    if not is_period(made.period):
+        raise ConfigurationError("[consent] period: 1 to 16 letters, digits and hyphens are expected")
+    return made
+
+
+def _witnesses(table: Table | None) -> WitnessSettings | None:
+    if table is None:
+        return None
+    urls = table.texts("urls")
+    try:
+        keys = tuple(NoteKey.parse(vkey) for vkey in table.texts("keys"))
+        quorum = Quorum(keys, table.integer("threshold", minimum=1))
+    except ConsentError as fault:
+        raise ConfigurationError(f"[witnesses]: {fault}") from None
+    if len(urls) != len(keys):
+        raise ConfigurationError(f"[witnesses]: {len(keys)} keys and {len(urls)} urls; one each is expected")
+    table.done()
+    return WitnessSettings(keys, urls, quorum)
+
+
+def build(settings: ConsentSettings, *, profile: Profile, clock: Clock, random: Random) -> Starlette:
+    """The application; it holds the log's lock as long as the process lives. Raises ConfigurationError."""
+    trust = credential_trust.build(settings.trust, data=settings.head.data, profile=profile, clock=clock)
+    try:
+        office = _office(settings, trust, profile, clock, random)
+    except OSError as fault:
+        raise ConfigurationError(f"{fault.filename}: {fault.strerror}") from None
+    except (UnicodeDecodeError, ConsentError, IdentityError) as fault:
+        raise ConfigurationError(f"[consent]: {fault}") from None
+    except SQLAlchemyError as fault:
+        raise ConfigurationError(f"{settings.head.data / DATABASE}: {type(fault).__name__}") from None
+    return create_app(office, beside=(trust.schedule,))
+
+
+def _office(settings: ConsentSettings, trust: ListedTrust, profile: Profile, clock: Clock, random: Random) -> Office:
+    head = settings.head
+    engine = open_engine(f"sqlite:///{head.data / DATABASE}")
+    upgrade(engine)
+    operator = Operator(settings.party, head.url, SoftwareSigner.from_pem(settings.key.read_bytes()), clock, random)
+    client = access_client.build(settings.client, url=head.url)
+    presentation = AccountPresentation(
+        operator, client.signer, client.x5c, trust.issuers.issuer_key, trust.status.check
+    )
+    return open_office(
+        operator,
+        engine=engine,
+        registry=trust.registry,
+        log_folder=head.data / LOG,
+        log_origin=settings.log_origin,
+        log_signer=Ed25519Signer.from_hex(settings.log_seed.read_text(encoding="ascii").strip()),
+        openings=settings.openings,
+        nonce_secret=random(NONCE_SECRET_BYTES),
+        claim_hash=KeyedHashClient(settings.keyed_hash),
+        make_jar=presentation.make_jar,
+        check_presentation=presentation.check,
+        witnesses=_clients(settings.witnesses, profile),
+        quorum=None if settings.witnesses is None else settings.witnesses.quorum,
+    )
+
+
+def _clients(witnesses: WitnessSettings | None, profile: Profile) -> list[WitnessClient]:
+    if witnesses is None:
+        return []
+    try:
+        for url in witnesses.urls:
+            require_permitted(url, allow_loopback_http=profile == "sandbox")
+    except FetchError as fault:
+        raise ConfigurationError(f"[witnesses] urls: {fault}") from None
+    # A connection each: a witness's client is used by one thread.
+    return [
+        WitnessClient(url, key, HttpPost(timeout_seconds=WITNESS_SECONDS))
+        for url, key in zip(witnesses.urls, witnesses.keys, strict=True)
+    ]

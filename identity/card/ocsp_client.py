@@ -61,9 +61,11 @@ class OcspClient:
                     raise FetchError(f"OCSP: {host_of(url)} answered {answer.status_code}, expected 200")
                 if answer.headers.get("Content-Type", "").partition(";")[0].strip().lower() != RESPONSE_TYPE:
                     raise FetchError(f"OCSP: {host_of(url)} sent another media type than {RESPONSE_TYPE}")
+                if "Content-Encoding" in answer.headers:
+                    # Nobody asked for one, and what is packed is counted only once it is unpacked.
+                    raise FetchError(f"OCSP: {host_of(url)} sent a packed answer")
                 body = bytearray()
-                # Raw: what unpacks to more than it was is counted after it is here.
-                for chunk in answer.iter_raw():
+                for chunk in answer.iter_bytes():
                     body += chunk
                     if len(body) > MAX_ANSWER_BYTES:
                         raise FetchError(f"OCSP: {host_of(url)} sent more than {MAX_ANSWER_BYTES} bytes")

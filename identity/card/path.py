@@ -236,6 +236,9 @@ def _load(der: bytes, *, what: str) -> x509.Certificate:
         _ = certificate.extensions, certificate.subject, certificate.issuer, certificate.signature_hash_algorithm
     except _UNREADABLE:
         raise CardError(f"{what}: not one X.509 certificate in DER") from None
+    if not der.endswith(b"\0" + certificate.signature):
+        # No signature covers the count of unused bits before it: one certificate would have eight spellings.
+        raise CardError(f"{what}: its signature is not a whole number of octets")
     return certificate
 
 

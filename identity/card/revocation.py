@@ -1,7 +1,7 @@
 """Is the certificate good *now*? OCSP (RFC 6960), and nothing else: the DNIe has no CRL.
 
-What is checked, in this order; whatever fails before 8 is CardStatusUnavailable, since then nobody
-entitled to it has spoken:
+What is checked, in this order. *Revoked* is CardError; whatever else fails is CardStatusUnavailable,
+since then nobody entitled to it has said that the certificate is good or bad:
 
 1. The certificate names a responder that its profile lists. Only then is anybody asked.
 2. The responder answers in time, in size, at that address, with status *successful*.
@@ -9,12 +9,13 @@ entitled to it has spoken:
    the name and key of its issuer (§3.2 item 1).
 4. It repeats our nonce (RFC 9654). Both of Python's validators let an answer without one pass.
 5. It was made in the last 30 minutes and is not outdated. ``nextUpdate`` alone may allow a day.
-6. Its signature and every certificate in it use SHA-2 and keys above our floor.
-7. Its signer is the issuing authority itself, or has a certificate for signing OCSP answers
-   straight from that authority, which is valid now and marked id-pkix-ocsp-nocheck (§4.2.2.2).
-8. It says *good*. *Revoked* and *unknown* are CardError.
+6. It does not say that it *does not know* the certificate.
+7. Its signature and every certificate in it use SHA-2 and keys above our floor.
+8. Its signer is the issuing authority itself, or has a certificate for signing OCSP answers
+   straight from that authority, which is valid now and marked id-pkix-ocsp-nocheck (§4.2.2.2); and
+   what it says is *good*.
 
-The path of the card's certificate was verified before. pyhanko-certvalidator does 7 and repeats 3;
+The path of the card's certificate was verified before. pyhanko-certvalidator does 8 and repeats 3;
 the rest is ours.
 """
 
@@ -93,18 +94,17 @@ def check_answer(
         _require_nonce(response, nonce, needed=profile.ocsp_nonce)
         # 5
         _require_fresh(response, single, now=now)
-        # 6
-        _require_strong(response)
+        # 6: nobody is believed here, so it need not be proven first
+        if single.certificate_status == ocsp.OCSPCertStatus.UNKNOWN:
+            raise CardStatusUnavailable(f"{_WHAT}: its responder does not know this certificate")
         # 7
-        revoked = _require_entitled(answer, path, now=now)
+        _require_strong(response)
         # 8
-        status = single.certificate_status
+        _require_entitled(answer, path, now=now)
+        if single.certificate_status != ocsp.OCSPCertStatus.GOOD:
+            raise CardStatusUnavailable(f"{_WHAT}: neither good nor revoked")
     except _UNREADABLE:
         raise CardStatusUnavailable(f"{_WHAT}: the answer cannot be read") from None
-    if revoked or status == ocsp.OCSPCertStatus.REVOKED:
-        raise CardError(f"{_WHAT}: the certificate is revoked")
-    if status != ocsp.OCSPCertStatus.GOOD:
-        raise CardError(f"{_WHAT}: its issuer does not know this certificate")
 
 
 def _responder(certificate: x509.Certificate, profile: CardProfile) -> str:
@@ -172,8 +172,8 @@ def _require_strong(response: ocsp.OCSPResponse) -> None:
         raise CardStatusUnavailable(f"{_WHAT}: signed with another hash than SHA-256, SHA-384 or SHA-512")
 
 
-def _require_entitled(answer: bytes, path: VerifiedPath, *, now: float) -> bool:
-    """Who signed it may. True where what they say is that the certificate is revoked."""
+def _require_entitled(answer: bytes, path: VerifiedPath, *, now: float) -> None:
+    """Who signed it may sign it, and says *good*. Raises CardError for *revoked*, CardStatusUnavailable."""
     # Heavy, and nobody but an issuer at a card login needs them.
     from asn1crypto import x509 as asn1_x509
     from pyhanko_certvalidator.authority import CertTrustAnchor
@@ -208,11 +208,10 @@ def _require_entitled(answer: bytes, path: VerifiedPath, *, now: float) -> bool:
     try:
         _finish(verify_ocsp_response(leaf, ValidationPath(anchor, [], leaf), context))
     except RevokedError:
-        return True
+        raise CardError(f"{_WHAT}: the certificate is revoked") from None
     except (OCSPValidationError, ValidationError, LookupError):
         # Its text may name the certificate's subject.
         raise CardStatusUnavailable(f"{_WHAT}: the answer is not signed by who may sign it") from None
-    return False
 
 
 def _finish(check: Coroutine[Any, Any, None]) -> None:

@@ -45,9 +45,11 @@ class Revocation:
 
     def by_person(self, id_number: str, reason: str, configuration: str | None = None) -> list[RevokedCredential]:
         """All credentials of a person, or those of one type: what a clerk does when a wallet is lost."""
-        nobody = Person(id_number, "", "", None, "low")
-        found = self._store.by_person(self._sources.person_hash(nobody), configuration)
-        return self._revoke(found, reason)
+        return self._revoke(self._store.by_person(self.person_hash(id_number), configuration), reason)
+
+    def person_hash(self, id_number: str) -> bytes:
+        """What rows about this person carry in place of the number."""
+        return self._sources.person_hash(Person(id_number, "", "", None, "low"))
 
     def tick(self) -> int:
         """The daily flip of what waited; the lists are served anew when it returns."""

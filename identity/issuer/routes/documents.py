@@ -68,19 +68,15 @@ def router(halls: Halls, *, registry_file: Path | None, trust_file: Path | None)
 
 
 def _serve_file(routes: APIRouter, path: str, file: Path, media_type: str) -> None:
-    """Read at each request: the town replaces the list while we run."""
-
-    def read() -> bytes | None:
-        try:
-            return file.read_bytes()
-        except OSError:
-            return None
+    """Read at each request, since the town replaces the list while we run; and without a thread, since all
+    threads may be waiting for the list."""
 
     @routes.get(path)
     async def content() -> Response:
-        found = await run_in_threadpool(read)
-        if found is None:
-            raise HTTPException(503, "not there now")
+        try:
+            found = file.read_bytes()
+        except OSError:
+            raise HTTPException(503, "not there now") from None
         return Response(found, headers={"Cache-Control": "no-cache"}, media_type=media_type)
 
 

@@ -29,7 +29,7 @@ WHAT = "admin request"
 MAX_PREFIXES = 16
 
 _OPTIONAL = frozenset(
-    {"client_id_prefix", "response_mode", "request_uri_method", "trust_anchors", "status_prefixes"}
+    {"client_id_prefix", spec.RESPONSE_MODE, spec.REQUEST_URI_METHOD, "trust_anchors", "status_prefixes"}
 )  # fmt: skip
 
 
@@ -72,15 +72,17 @@ def parse_admin_request(obj: dict[str, Any]) -> Asked:
             raise ProtocolError(spec.VP_FORMATS_NOT_SUPPORTED, f"{WHAT}: {credential.id!r} asks for another format")
         if not credential.require_cryptographic_holder_binding:
             raise ProtocolError(spec.INVALID_REQUEST, f"{WHAT}: {credential.id!r} asks for no holder binding")
-    method = _optional(obj, "request_uri_method", spec.GET)
+    method = _optional(obj, spec.REQUEST_URI_METHOD, spec.GET)
     if method not in (spec.GET, spec.POST):
-        raise ProtocolError(spec.INVALID_REQUEST_URI_METHOD, f"{WHAT}: request_uri_method is neither get nor post")
+        raise ProtocolError(
+            spec.INVALID_REQUEST_URI_METHOD, f"{WHAT}: {spec.REQUEST_URI_METHOD} is neither get nor post"
+        )
     return Asked(
         procedure=SANDBOX_ANY.id,
         query=query,
         flow=Flow.DIRECT,
         client_id_prefix=_optional(obj, "client_id_prefix", spec.X509_HASH),
-        response_mode=_optional(obj, "response_mode", spec.DIRECT_POST_JWT),
+        response_mode=_optional(obj, spec.RESPONSE_MODE, spec.DIRECT_POST_JWT),
         request_uri_method=method,
         stand_in=_stand_in(obj),
     )

@@ -13,17 +13,8 @@ from identity.did import did_jwk, did_key
 from identity.envelope import jws
 from identity.errors import DidError, ProtocolError, TrustError
 from identity.keys.public_key import PublicKey
-from identity.openid4vp.spec import (
-    CLIENT_ID,
-    DECENTRALIZED_IDENTIFIER,
-    INVALID_REQUEST,
-    PREFIXES,
-    REDIRECT_URI_PREFIX,
-    RESPONSE_URI,
-    X509_HASH,
-    X509_SAN_DNS,
-    Profile,
-)
+from identity.openid4vp import spec
+from identity.openid4vp.spec import CLIENT_ID, INVALID_REQUEST, RESPONSE_URI, Profile
 from identity.trust.chain import VerifiedChain, certificate_hash, read_x5c, verify_chain
 from identity.trust.spec import VERIFIER
 
@@ -49,7 +40,7 @@ class Client:
     @property
     def is_authenticated(self) -> bool:
         """False for ``redirect_uri``: anybody could have written such a request."""
-        return self.prefix != REDIRECT_URI_PREFIX
+        return self.prefix != spec.REDIRECT_URI_PREFIX
 
 
 def split(client_id: str, profile: Profile) -> tuple[str, str]:
@@ -57,8 +48,8 @@ def split(client_id: str, profile: Profile) -> tuple[str, str]:
     if len(client_id) > MAX_CLIENT_ID_CHARACTERS:
         raise ProtocolError(INVALID_REQUEST, f"{CLIENT_ID}: more than {MAX_CLIENT_ID_CHARACTERS} characters")
     prefix, colon, value = client_id.partition(":")
-    if not colon or not value or prefix not in PREFIXES[profile]:
-        known = ", ".join(sorted(PREFIXES[profile]))
+    if not colon or not value or prefix not in spec.PREFIXES[profile]:
+        known = ", ".join(sorted(spec.PREFIXES[profile]))
         raise ProtocolError(INVALID_REQUEST, f"{CLIENT_ID}: its prefix must be one of {known}")
     return prefix, value
 
@@ -78,17 +69,17 @@ def authenticate(
     ``dids`` opts in to clients named by did:jwk and did:key. Raises ProtocolError and TrustError.
     """
     prefix, value = split(client_id, profile)
-    if prefix == DECENTRALIZED_IDENTIFIER:
+    if prefix == spec.DECENTRALIZED_IDENTIFIER:
         if not dids:
             raise TrustError(f"{CLIENT_ID}: clients named by a DID are not accepted here")
         return Client(client_id, prefix, value, None, None), _did_key(value, request.header.get("kid"))
-    if prefix == REDIRECT_URI_PREFIX:
+    if prefix == spec.REDIRECT_URI_PREFIX:
         raise ProtocolError(INVALID_REQUEST, f"{CLIENT_ID}: a request of {prefix!r} cannot be signed")
     certificates = read_x5c(request.header)
     chain = verify_chain(certificates, anchors, at=now)
-    if prefix == X509_HASH and value != certificate_hash(certificates[0]):
+    if prefix == spec.X509_HASH and value != certificate_hash(certificates[0]):
         raise ProtocolError(INVALID_REQUEST, f"{CLIENT_ID}: is not the hash of the certificate that signs")
-    if prefix == X509_SAN_DNS and value.lower() not in chain.dns_names:
+    if prefix == spec.X509_SAN_DNS and value.lower() not in chain.dns_names:
         raise ProtocolError(INVALID_REQUEST, f"{CLIENT_ID}: is no dNSName of the certificate that signs")
     return Client(client_id, prefix, value, chain, _party(chain, registry, now)), chain.key
 
@@ -96,7 +87,7 @@ def authenticate(
 def unsigned(client_id: str, *, profile: Profile) -> Client:
     """The client of a request that nobody signed: only ``redirect_uri`` allows one."""
     prefix, value = split(client_id, profile)
-    if prefix != REDIRECT_URI_PREFIX:
+    if prefix != spec.REDIRECT_URI_PREFIX:
         raise ProtocolError(INVALID_REQUEST, f"{CLIENT_ID}: a request of {prefix!r} must be signed")
     return Client(client_id, prefix, value, None, None)
 
@@ -112,15 +103,15 @@ def require_own_address(client: Client, response_uri: str) -> None:
         # http is judged once more where it is sent to: the sandbox allows it for loopback
         raise ProtocolError(INVALID_REQUEST, f"{RESPONSE_URI}: must be an https address without fragment")
     match client.prefix:
-        case "redirect_uri":
+        case spec.REDIRECT_URI_PREFIX:
             owned = response_uri == client.value
-        case "x509_san_dns":
+        case spec.X509_SAN_DNS:
             owned = host == client.value.lower()
-        case "x509_hash":
+        case spec.X509_HASH:
             owned = client.chain is not None and host in client.chain.dns_names
         case _:
             # Nothing binds an address to a DID; the signature at least says that the client wrote it.
-            owned = client.prefix == DECENTRALIZED_IDENTIFIER
+            owned = client.prefix == spec.DECENTRALIZED_IDENTIFIER
     if not owned:
         raise ProtocolError(INVALID_REQUEST, f"{RESPONSE_URI}: its host is not the client's")
 

@@ -16,9 +16,9 @@ from identity.errors import EncodingError, ProtocolError, SdJwtError
 from identity.formats.sd_jwt import claim_path
 from identity.formats.sd_jwt.claim_path import ClaimPath
 from identity.formats.sd_jwt_vc.spec import FORMAT as SD_JWT_VC
-from identity.openid4vp.spec import INVALID_REQUEST
+from identity.openid4vp.spec import DCQL_QUERY, INVALID_REQUEST
 
-WHAT = "dcql_query"
+WHAT = DCQL_QUERY
 
 MAX_CREDENTIALS = 16
 """Nobody could judge on a screen what asks for more; also bounds the work of matching."""

@@ -84,7 +84,7 @@ class Desk:
         answer = self.http.get(urlsplit(url).path)
         assert answer.status_code == 200, answer.text
         assert answer.headers["content-type"] == "application/oauth-authz-req+jwt"
-        return answer.text
+        return str(answer.text)
 
     def send(self, request: VerifiedAuthorizationRequest, body: bytes, headers: dict[str, str] | None = None) -> Any:
         return self.http.post(urlsplit(request.response_uri).path, content=body, headers=headers or FORM)

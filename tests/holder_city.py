@@ -38,6 +38,7 @@ from consent.ledger.proofs import ProofStore
 from consent.log.note import COSIGNATURE_V1, NoteKey
 from consent.log.quorum import Quorum
 from consent.procedure.declaration import DataDeclaration, DeclaredAttribute, PurposeDeclaration, sign_declaration
+from consent.procedure.published import listed
 from identity.codec import base64url
 from identity.errors import TrustError
 from identity.formats.sd_jwt_vc import issue, present
@@ -227,7 +228,7 @@ class City:
             ),
             enforcement=Enforcement(
                 holder, registry=self.registry, links=links, journal=journal, register=register,
-                consent=ConsentService(self.client(HOLDER), lambda: self.parties[CONSENT], self.clock),
+                consent=ConsentService(self.client(HOLDER), listed(self.registry, CONSENT, self.clock), self.clock),
                 resolutions=Resolutions(register, SOURCES, REDUCTIONS), log_vkey=self.consent.vkey, quorum=quorum,
                 clock=self.clock,
             ),

@@ -73,6 +73,7 @@ from consent.ledger.proofs import ProofStore
 from consent.log.note import NoteKey
 from consent.log.quorum import Quorum
 from consent.procedure import kept
+from consent.procedure.published import listed
 from identity.clock import Clock
 from identity.codec import strict_json
 from identity.errors import IdentityError
@@ -171,7 +172,7 @@ def _build(settings: HolderSettings, sandbox: bool, clock: Clock, random: Random
     registry = _registry(settings, sandbox, clock)
     http = open_http()
     client = Client(http, signer=holder.signer, clock=clock, random=random, allow_loopback_http=sandbox)
-    consent = ConsentService(client, lambda: registry().party(settings.consent, now=clock()), clock)
+    consent = ConsentService(client, listed(registry, settings.consent, clock), clock)
     register, resolutions = _register(settings)
     engine = open_engine(f"sqlite:///{head.data / DATABASE}")
     upgrade(engine)

@@ -14,7 +14,7 @@ MAX_ANSWER_BYTES = 262_144
 
 
 class ConsentService:
-    """``party`` gives its entry of the list now; it raises where it is not listed. Threads may share one."""
+    """``party`` gives its entry of the list now (``consent.procedure.published.listed``). Threads may share one."""
 
     def __init__(self, client: Client, party: Callable[[], Party], clock: Clock) -> None:
         self._client = client

@@ -19,11 +19,14 @@ from consent.procedure.declaration import (
     verify_purpose_declaration,
 )
 from consent.signed_message import reading
+from identity.clock import Clock
 from identity.codec import members
 from identity.envelope import jws
-from identity.errors import IdentityError
+from identity.errors import IdentityError, TrustError
 from identity.keys.public_key import PublicKey
-from identity.trust.registry import Party
+from identity.trust.registry import Party, VerifiedRegistry
+
+CONSENT_ROLE = "consent"
 
 MAX_LIST_BYTES = 8_388_608
 """All declarations of a city."""
@@ -37,10 +40,7 @@ class _Lists:
 
 
 class Published:
-    """``party`` gives the consent service's entry of the list now; it raises where it is not listed.
-
-    Threads may share one.
-    """
+    """``party`` gives the consent service's entry of the list now (see ``listed``). Threads may share one."""
 
     def __init__(self, client: Client, party: Callable[[], Party]) -> None:
         self._client = client
@@ -117,6 +117,21 @@ class Published:
         if answer.status != 200:
             raise PeerUnavailable(f"consent service: it answered {answer.status}")
         return answer.object()
+
+
+def listed(registry: Callable[[], VerifiedRegistry], consent: str, clock: Clock) -> Callable[[], Party]:
+    """The consent service of this id as today's list has it; PeerUnavailable where it is not there in this role."""
+
+    def party() -> Party:
+        try:
+            found = registry().party(consent, now=clock())
+        except TrustError as fault:
+            raise PeerUnavailable(str(fault)) from None
+        if CONSENT_ROLE not in found.roles:
+            raise PeerUnavailable(f"registry: {consent} is not listed as {CONSENT_ROLE}")
+        return found
+
+    return party
 
 
 def address(party: Party) -> str:

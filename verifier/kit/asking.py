@@ -14,6 +14,7 @@ from consent.signed_message import reading
 from identity.clock import Clock
 from identity.codec import base64url, members
 from identity.envelope import jws
+from identity.errors import TrustError
 from identity.keys.signer import Signer
 from identity.randomness import Random
 from identity.trust.registry import Party, VerifiedRegistry
@@ -112,12 +113,16 @@ class Asking:
         with reading(_WHAT):
             announced = members.identifier(value, "grant_id", what=_WHAT)
             signed = members.text(value, "grant", what=_WHAT, max_length=spec.MAX_JWS)
-        now, registry = self._clock(), self._registry()
+        now, consent = self._clock(), self._consent().id
+        try:
+            registry = self._registry()
+        except TrustError as fault:
+            raise PeerUnavailable(str(fault)) from None
         # 1
         grant = verify_grant(
             signed,
             key_of=lambda party: registry.key_of(party, SERVICE_ROLE, now=now),
-            consent=self._consent().id,
+            consent=consent,
             resolutions=lambda detail: (
                 self._published.data_declaration(
                     detail.holder, detail.datatypes, lambda party: registry.key_of(party, HOLDER_ROLE, now=now)

@@ -14,19 +14,17 @@ from consent.grant.detail import AuthorizationDetail, Frequency, Term
 from consent.grant.request import LIFETIME_SECONDS
 from consent.procedure import kept
 from consent.procedure.declaration import PurposeDeclaration
-from consent.procedure.published import Published
+from consent.procedure.published import Published, listed
 from identity.clock import Clock
-from identity.errors import TrustError
 from identity.keys.signer import Signer
 from identity.randomness import Random
-from identity.trust.registry import Party, VerifiedRegistry
+from identity.trust.registry import VerifiedRegistry
 from verifier.kit.asking import Asking
 from verifier.kit.outcome import Answer, Asked, HeldGrant, Refused, Released
 from verifier.kit.reading import Reading
 from verifier.kit.schema import open_database
 from verifier.kit.store import KitStore
 
-CONSENT_ROLE = "consent"
 DECLARATIONS = "declarations"
 DAY_SECONDS = 86_400
 
@@ -58,13 +56,7 @@ class ConsentKit:
         self._engine: Engine = open_database(folder)
         self._store = KitStore(self._engine)
 
-        def consent_service() -> Party:
-            now = clock()
-            found = registry().party(consent, now=now)
-            if CONSENT_ROLE not in found.roles:
-                raise TrustError(f"registry: {consent} is not listed as {CONSENT_ROLE}")
-            return found
-
+        consent_service = listed(registry, consent, clock)
         self.published = Published(client, consent_service)
         self._asking = Asking(
             party,

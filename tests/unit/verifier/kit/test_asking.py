@@ -113,7 +113,7 @@ def test_a_grant_withdrawn_before_it_came(service: Service, anna: Wallet) -> Non
 def test_consent_services_that_are_not_listed_are_not_asked(service: Service) -> None:
     city = service.city
     city.parties[CONSENT] = replace(city.parties[CONSENT], roles=frozenset({"service"}))
-    with pytest.raises(Exception, match="not listed"):
+    with pytest.raises(PeerUnavailable, match="not listed"):
         service.kit.ask(service.detail())
     assert city.consent.requests == {}
 

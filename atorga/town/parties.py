@@ -24,7 +24,7 @@ PORTAL = "urn:atorga:party:portal"
 VERIFIER = "urn:atorga:party:verifier"
 WITNESS = "urn:atorga:party:witness"
 
-SHORT_NAMES = {
+SHORTNAMES = {
     ISSUER: "bcn", CONSENT: "consent", HOLDER: "hacienda", SERVICE: "social-services", PORTAL: "portal",
     VERIFIER: "verifier", WITNESS: "witness",
 }  # fmt: skip
@@ -39,7 +39,7 @@ LIST_SECONDS = 7 * DAY_SECONDS
 
 PARTY_SECONDS = 365 * DAY_SECONDS
 
-_NAMES: dict[str, dict[str, str]] = {
+NAMES: dict[str, dict[str, str]] = {
     ISSUER: {
         "es": "Ayuntamiento de Barcelona (simulado)",
         "ca": "Ajuntament de Barcelona (simulat)",
@@ -73,7 +73,7 @@ _ENTITY = "Sandbox city, no legal entity"
 
 def make_keys(folder: TownFolder, *, random: Random) -> None:
     """A signing key for each party, and the seeds of log and witness; each file is read by its own service."""
-    for party in SHORT_NAMES:
+    for party in SHORTNAMES:
         write_private(folder.party_key(party), SoftwareSigner.generate().to_pem())
     for name in (LOG_SEED, WITNESS_SEED):
         write_private(folder.key_file(name), random(SEED_BYTES).hex() + "\n")
@@ -122,7 +122,7 @@ def _parties(folder: TownFolder, pki: TownPki, *, now: int) -> list[dict[str, An
         return {
             "id": party,
             "roles": roles,
-            "name": _NAMES[party],
+            "name": NAMES[party],
             "legal_entity": _ENTITY,
             "contact": "mailto:nobody@localhost.invalid",
             "territory": "ES-CT",
@@ -158,15 +158,15 @@ def _parties(folder: TownFolder, pki: TownPki, *, now: int) -> list[dict[str, An
 
 
 def issuer_signing(folder: TownFolder, pki: TownPki) -> Signing:
-    return pki.issuer_signer(SHORT_NAMES[ISSUER], issuer=folder.issuer)
+    return pki.issuer_signer(SHORTNAMES[ISSUER], issuer=folder.issuer)
 
 
 def status_signing(folder: TownFolder, pki: TownPki) -> Signing:
-    return pki.status_signer(SHORT_NAMES[ISSUER], issuer=folder.issuer)
+    return pki.status_signer(SHORTNAMES[ISSUER], issuer=folder.issuer)
 
 
 def access_signing(pki: TownPki, party: str) -> Signing:
-    return pki.access_certificate(SHORT_NAMES[party])
+    return pki.access_certificate(SHORTNAMES[party])
 
 
 def registry_anchors(pki: TownPki) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from atorga.town import configuration, parties
-from atorga.town.folder import PORTS, TownFolder, TownLock, mark_made, open_folder, write_private
+from atorga.town.folder import PORTS, TownLock, mark_made, open_folder, write_private
 from atorga.town.pki import TownPki
 from atorga.town.processes import Processes, Service, TownError, free
 
@@ -82,6 +82,7 @@ class Town:
             folder,
             self._pki,
             token_sha256=hashlib.sha256(token.encode("ascii")).hexdigest(),
+            clock=time.time,
             random=secrets.token_bytes,
         )
         mark_made(folder)

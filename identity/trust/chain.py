@@ -25,7 +25,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from identity.codec import base64url
-from identity.errors import KeyMaterialError, TrustError
+from identity.errors import TrustError
 from identity.keys.public_key import PublicKey
 
 if TYPE_CHECKING:
@@ -168,8 +168,8 @@ def require_strong_key(key: object) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     if isinstance(key, rsa.RSAPublicKey):
-        exponent = key.public_numbers().e
-        if key.key_size >= MIN_RSA_BITS and exponent >= MIN_RSA_EXPONENT and exponent % 2 == 1:
+        # An even exponent is refused by the library.
+        if key.key_size >= MIN_RSA_BITS and key.public_numbers().e >= MIN_RSA_EXPONENT:
             return
     elif isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in ("secp256r1", "secp384r1", "secp521r1"):
         return
@@ -212,13 +212,9 @@ def _verified(leaf: "x509.Certificate", der: bytes, path: Sequence["x509.Certifi
         uris = tuple(names.get_values_for_type(x509.UniformResourceIdentifier))
     except x509.ExtensionNotFound:
         dns_names, uris = (), ()
-    try:
-        key = PublicKey.from_cryptography(leaf.public_key())
-    except KeyMaterialError as fault:
-        raise TrustError(f"certificate chain: {fault}") from None
     return VerifiedChain(
         leaf=leaf,
-        key=key,
+        key=PublicKey.from_cryptography(leaf.public_key()),
         sha256=sha256(der).digest(),
         dns_names=dns_names,
         uris=uris,
@@ -268,4 +264,4 @@ def _signer_policy() -> "ExtensionPolicy":
 def _reason(fault: Exception) -> str:
     """What the library says, without the subject that it quotes: it may be a person's name."""
     text = str(fault).partition(" (encountered processing")[0]
-    return text.rpartition("ValueError: ")[2][:160] or "cannot be read"
+    return text.rpartition("ValueError: ")[2][:160]

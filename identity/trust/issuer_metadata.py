@@ -38,7 +38,7 @@ def metadata_url(iss: str) -> str:
         parts = split_url(iss)
     except FetchError:
         raise TrustError(f"{WHAT}: the issuer is not named by an address") from None
-    if parts.query or parts.fragment or "?" in iss or "#" in iss:
+    if "?" in iss or "#" in iss:
         raise TrustError(f"{WHAT}: an issuer's address has no query and no fragment")
     # Section 4.1: a terminating slash is removed first.
     return f"{parts.scheme}://{parts.netloc}{spec.JWT_VC_ISSUER}{parts.path.rstrip('/')}"

@@ -53,6 +53,11 @@ def test_validity_is_that_of_the_whole_path() -> None:
     assert (verified.valid_from, verified.valid_to) == (NOW - DAY, NOW + DAY)
 
 
+def test_key_usage_of_an_authority() -> None:
+    ca = Certified("authority", by=ROOT, ca=True, extensions=[key_usage(certify=True)])
+    check(Certified(by=ca, constraints=False), ca)
+
+
 def test_root_may_certify_directly_and_names_may_be_absent() -> None:
     verified = check(Certified(by=ROOT))
     assert verified.uris == verified.dns_names == ()

@@ -140,7 +140,7 @@ def test_keys_that_are_not_understood_are_passed_over() -> None:
         document(jwks={"keys": [ONE.jwk() | {"kid": "1"}, TWO.jwk() | {"kid": "1"}]}),
         document(jwks={"keys": [ONE.jwk() | {"kid": 1}]}),
         document(jwks={"keys": [ONE.jwk() | {"kid": "x" * 513}]}),
-        document(jwks={"keys": [ONE.jwk() | {"kid": "1", "d": "x"}]}),
+        document(jwks={"keys": [ONE.jwk() | {"kid": "1"}, TWO.jwk() | {"kid": "2", "d": "x"}]}),
         document(jwks={"keys": [ONE.jwk() | {"kid": f"{n}"} for n in range(1, MAX_KEYS + 2)]}),
         document(more="x" * 70_000),
         "[]",

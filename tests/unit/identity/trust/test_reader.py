@@ -41,6 +41,25 @@ def test_older_version_is_not_taken_back() -> None:
     assert read.current().version == 4
 
 
+def test_newer_version_counts_and_not_when_it_was_signed() -> None:
+    answers, clock = Answers({URL: OLD}), Clock()
+    read = reader(answers, clock)
+    read.current()
+    answers.answers[URL] = CITY.list(version=4, iat=NOW - 20)
+    clock.now += REFRESH_SECONDS
+    assert read.current().version == 4
+
+
+def test_the_same_list_again_is_no_failure() -> None:
+    answers, clock = Answers({URL: OLD}), Clock()
+    read = reader(answers, clock)
+    for asked in (1, 2):
+        assert read.current().version == 3 and len(answers.asked) == asked
+        clock.now += REFRESH_SECONDS - 1
+        assert read.current().version == 3 and len(answers.asked) == asked
+        clock.now += 1
+
+
 def test_same_version_signed_earlier_is_not_taken_back() -> None:
     answers, clock = Answers({URL: CITY.list(version=4, iat=NOW, exp=NOW + 7_200)}), Clock()
     read = reader(answers, clock)

@@ -165,7 +165,6 @@ FAULTS_OF_THE_LIST: dict[str, dict[str, Any]] = {
     "lives too long": {"exp": NOW - 10 + 31 * DAY + 1},
     "parties": {"parties": {}},
     "party": {"parties": ["x"]},
-    "too many": {"parties": [ENTRY] * (rooms.MAX_PARTIES + 1)},
     "id twice": {"parties": [ENTRY, ENTRY | {"issuer": f"{ISS}2", "x5t#S256": []}]},
     "issuer twice": {"parties": [ENTRY, ENTRY | {"id": "urn:atorga:party:b", "x5t#S256": []}]},
     "certificate twice": {"parties": [ENTRY, party(id="urn:atorga:party:b") | {"x5t#S256": [HASH]}]},
@@ -260,6 +259,14 @@ def test_member_of_the_list_missing(name: str) -> None:
 def test_payload_refused(payload: str) -> None:
     with pytest.raises(TrustError):
         read(raw(payload))
+
+
+def test_log_and_witness() -> None:
+    log, witness = (
+        party(id=f"urn:atorga:party:{role}", roles=[role], log_vkey="a.example+1+x") for role in ("log", "witness")
+    )
+    assert [one.log_vkey for one in CITY.verified(log, witness).parties] == ["a.example+1+x"] * 2
+    assert CITY.verified(party(roles=["witness"])).parties[0].log_vkey is None
 
 
 def test_loopback_http_is_a_valid_address() -> None:

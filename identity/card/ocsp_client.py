@@ -6,13 +6,16 @@ about. Redirects are not followed, and size and time are capped.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from identity.errors import FetchError
-from identity.fetch import host_of
+from identity.fetch import host_of, tls_context
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 REQUEST_TYPE = "application/ocsp-request"
@@ -53,7 +56,11 @@ class OcspClient:
         try:
             with (
                 httpx.Client(
-                    timeout=self._timeout_seconds, transport=self._transport, follow_redirects=False, trust_env=False
+                    verify=self._tls if self._transport is None else True,
+                    timeout=self._timeout_seconds,
+                    transport=self._transport,
+                    follow_redirects=False,
+                    trust_env=False,
                 ) as client,
                 client.stream("POST", url, content=request, headers=headers) as answer,
             ):
@@ -74,3 +81,7 @@ class OcspClient:
                 return bytes(body)
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             raise FetchError(f"OCSP: {host_of(url)} cannot be reached ({type(fault).__name__})") from None
+
+    @cached_property
+    def _tls(self) -> "ssl.SSLContext":
+        return tls_context()

@@ -107,6 +107,23 @@ def party(name: str, role: str, key: PublicKey, endpoints: Mapping[str, str]) ->
     )
 
 
+def purpose_declaration(*, sensitive: bool = False, **changes: Any) -> PurposeDeclaration:
+    members: dict[str, Any] = {
+        "iss": SERVICE,
+        "id": "rent-subsidy",
+        "version": 1,
+        "procedure": "rent-subsidy",
+        "purpose": PURPOSE,
+        "datatypes": ("income.band", "household.size"),
+        "holders": (HOLDER,),
+        "legal_basis": "consent",
+        "retention_seconds": 7_776_000,
+        "notice": {"en": "Rent subsidy."},
+        "sensitive": sensitive,
+    }
+    return PurposeDeclaration(**members | changes)
+
+
 def make_register(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.executescript(
@@ -160,7 +177,7 @@ class City:
         )  # fmt: skip
         self.consent.services = {SERVICE: 1, HOLDER: 3}
         self.consent.purposes = {PURPOSE: 2}
-        self.purpose = self.purpose_declaration()
+        self.purpose = purpose_declaration()
         self.consent.declarations.append(sign_declaration(self.purpose, self.keys[SERVICE]))
         make_register(folder / "register.sqlite")
         self.declaration = DataDeclaration(HOLDER, "padron", 1, VCT, (CLAIM,), self.hpke.public, ATTRIBUTES)
@@ -190,22 +207,6 @@ class City:
         return Client(
             self.http(), signer=self.keys[name], clock=self.clock, random=secrets.token_bytes, allow_loopback_http=True
         )
-
-    def purpose_declaration(self, *, sensitive: bool = False, **changes: Any) -> PurposeDeclaration:
-        members: dict[str, Any] = {
-            "iss": SERVICE,
-            "id": "rent-subsidy",
-            "version": 1,
-            "procedure": "rent-subsidy",
-            "purpose": PURPOSE,
-            "datatypes": ("income.band", "household.size"),
-            "holders": (HOLDER,),
-            "legal_basis": "consent",
-            "retention_seconds": 7_776_000,
-            "notice": {"en": "Rent subsidy."},
-            "sensitive": sensitive,
-        }
-        return PurposeDeclaration(**members | changes)
 
     # ── the data holder ──────────────────────────────────────────────────────────────────────
 

@@ -21,7 +21,7 @@ from identity.codec import base64url
 from identity.keys.agreement import AgreementPrivateKey
 from identity.keys.ed25519 import Ed25519Signer
 from identity.keys.signer import SoftwareSigner
-from tests.holder_city import ANNA, BERTA, CONSENT, NOW, OTHER_SERVICE, SERVICE, City, Wallet
+from tests.holder_city import ANNA, BERTA, CONSENT, NOW, OTHER_SERVICE, SERVICE, City, Wallet, purpose_declaration
 
 
 def assert_unproven(city: City, wallet: Wallet, answer: Any) -> None:
@@ -332,9 +332,7 @@ def test_numbers_that_change(city: City, anna: Wallet) -> None:
     city.consent.services[OTHER_SERVICE] = 1
     detail = city.detail()
     signed = city.signed_grant(anna, city.request(detail, service=OTHER_SERVICE), detail)
-    city.consent.declarations.append(
-        sign_declaration(city.purpose_declaration(iss=OTHER_SERVICE), city.keys[OTHER_SERVICE])
-    )
+    city.consent.declarations.append(sign_declaration(purpose_declaration(iss=OTHER_SERVICE), city.keys[OTHER_SERVICE]))
     grant_id = city.consent.give(signed, city.locator(anna, signed), city.declaration.resolutions)
     answer = city.read(grant_id, service=OTHER_SERVICE)
     assert (answer.status_code, answer.json()["error"]) == (503, "allow_not_proven")
@@ -359,7 +357,7 @@ DECLARED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_more_than_the_service_declared(city: City, anna: Wallet, name: str) -> None:
-    city.consent.declarations[0] = sign_declaration(city.purpose_declaration(**DECLARED[name]), city.keys[SERVICE])
+    city.consent.declarations[0] = sign_declaration(purpose_declaration(**DECLARED[name]), city.keys[SERVICE])
     assert_unproven(city, anna, city.read(city.grant(anna)))
 
 
@@ -371,7 +369,7 @@ def test_a_declaration_that_its_service_did_not_sign(city: City, anna: Wallet) -
 def test_a_purpose_that_the_data_holder_never_declared(city: City, anna: Wallet) -> None:
     marketing = "https://w3id.org/dpv#Marketing"
     city.consent.purposes[marketing] = 9
-    city.consent.declarations[0] = sign_declaration(city.purpose_declaration(purpose=marketing), city.keys[SERVICE])
+    city.consent.declarations[0] = sign_declaration(purpose_declaration(purpose=marketing), city.keys[SERVICE])
     city.consent.lies.leaf = lambda leaf: replace(leaf, purpose=9)
     assert_unproven(city, anna, city.read(city.grant(anna, purpose=marketing), purpose=marketing))
 
@@ -380,7 +378,7 @@ def test_a_purpose_that_the_data_holder_never_declared(city: City, anna: Wallet)
 
 
 def sensitive(city: City) -> None:
-    city.consent.declarations[0] = sign_declaration(city.purpose_declaration(sensitive=True), city.keys[SERVICE])
+    city.consent.declarations[0] = sign_declaration(purpose_declaration(sensitive=True), city.keys[SERVICE])
 
 
 def test_a_sensitive_purpose_without_configured_witnesses(city: City, anna: Wallet) -> None:

@@ -92,7 +92,7 @@ class City:
             configurations, Subject(None, row), with_tx_code=tx_code, by_reference=False
         )
         offer = json.loads(parse_qs(urlsplit(made.link).query)["credential_offer"][0])
-        return offer["grants"][PRE_AUTHORIZED]["pre-authorized_code"], made.tx_code
+        return str(offer["grants"][PRE_AUTHORIZED]["pre-authorized_code"]), made.tx_code
 
     def redeem(self, code: str, **fields: str) -> Any:
         return self.post_form("token", {"grant_type": PRE_AUTHORIZED, "pre-authorized_code": code, **fields})
@@ -172,7 +172,7 @@ class Wallet:
     def code(self, card: Mapping[str, str] = card_of(RESIDENTS[0]), **changes: str | None) -> str:
         where = login(self.city, self.address(**changes), card)
         assert where.status_code == 200, where.text
-        return parse_qs(urlsplit(where.json()["redirect_to"]).query)["code"][0]
+        return str(parse_qs(urlsplit(where.json()["redirect_to"]).query)["code"][0])
 
     def exchange(self, code: str, **changes: str | None) -> Any:
         fields: dict[str, str | None] = {
@@ -218,7 +218,8 @@ def register(tmp_path: Path) -> Engine:
         )
         for resident in RESIDENTS:
             connection.execute(
-                text("INSERT INTO resident VALUES (:a,:b,:c,:d,:e,:f,:g,:h)"), dict(zip("abcdefgh", resident, strict=True))
+                text("INSERT INTO resident VALUES (:a,:b,:c,:d,:e,:f,:g,:h)"),
+                dict(zip("abcdefgh", resident, strict=True)),
             )
     writer.dispose()
     return open_register(f"sqlite:///{path}")

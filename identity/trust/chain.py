@@ -199,6 +199,10 @@ def _read(der: bytes, *, what: str) -> "x509.Certificate":
         x509.UnsupportedGeneralNameType,
     ):
         raise TrustError(f"{what}: a certificate cannot be read") from None
+    # The library passes over the count of unused bits before the signature (X.690 section 8.6.2.2); then
+    # one certificate would have several spellings, and so several hashes.
+    if not der.endswith(b"\x00" + certificate.signature):
+        raise TrustError(f"{what}: a certificate's signature is not in whole bytes")
     require_strong_key(key)
     return certificate
 

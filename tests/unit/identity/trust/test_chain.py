@@ -218,6 +218,19 @@ def test_flipped_signature() -> None:
         verify_chain([bytes(der), CA.der], [ROOT.der], at=NOW)
 
 
+def test_certificate_has_one_spelling() -> None:
+    """A signature that ends in a zero bit would also verify with that bit declared unused."""
+    leaf = Certified(by=CA)
+    while leaf.der[-1] & 1:
+        leaf = Certified(by=CA)
+    der = bytearray(leaf.der)
+    count = len(der) - len(leaf.certificate.signature) - 1
+    assert der[count] == 0
+    der[count] = 1
+    with pytest.raises(TrustError, match="whole bytes"):
+        verify_chain([bytes(der), CA.der], [ROOT.der], at=NOW)
+
+
 def test_x5c_round_trip() -> None:
     chain = [LEAF.der, CA.der]
     assert read_x5c({"x5c": format_x5c(chain)}) == chain

@@ -5,6 +5,12 @@ import pytest
 from tests.unit.verifier.paper_city import PaperCity
 
 
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Certificates that all these tests share; they are only read."""
+    return tmp_path_factory.mktemp("pki")
+
+
 @pytest.fixture
-def city(tmp_path: Path) -> PaperCity:
-    return PaperCity(tmp_path / "pki")
+def city(pki: Path) -> PaperCity:
+    return PaperCity(pki)

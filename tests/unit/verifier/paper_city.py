@@ -77,9 +77,13 @@ class Revocations:
 
     revoked: set[int] = field(default_factory=set)
     asked: list[tuple[str, int] | None] = field(default_factory=list)
+    fault: Exception | None = None
+    """What breaks while somebody looks."""
 
     def __call__(self, status: tuple[str, int] | None, *, issuer: str, now: int) -> None:
         self.asked.append(status)
+        if self.fault is not None:
+            raise self.fault
         if status is not None and status[1] in self.revoked:
             raise CredentialRevoked(f"status: {issuer} has revoked the credential")
 

@@ -9,7 +9,7 @@ from wallet_cli.consents.journal import Release
 from wallet_cli.consents.parties import HOLDER
 from wallet_cli.consents.timeline import Entry, Finding, Timeline
 from wallet_cli.errand import Errand
-from wallet_cli.errors import ConsentRefused
+from wallet_cli.errors import ConsentRefused, NetworkError
 from wallet_cli.invocation import Invocation
 from wallet_cli.store import consents
 from wallet_cli.terminal import plain
@@ -58,7 +58,7 @@ def _releases(work: Errand) -> list[Release]:
         holder = work.trust.parties().named(link.holder, HOLDER)
         try:
             found += journal.read(work, holder, link)
-        except ConsentRefused as fault:
+        except (ConsentRefused, NetworkError) as fault:
             if fault.code == "proof_refused":
                 raise
             work.warn("timeline.no_journal", holder=_name(work, link.holder))

@@ -14,6 +14,7 @@ from consent.grant.grant import FRESH_SECONDS, GIVEN, REFUSED, sign_grant
 from consent.grant.locator import seal_locator
 from identity.codec import base64url
 from identity.keys.signer import SoftwareSigner
+from identity.randomness import Random
 from wallet_cli.consents.account import OpenAccount
 from wallet_cli.consents.request import Asked
 from wallet_cli.consents.withdraw import WITHDRAWN
@@ -33,7 +34,7 @@ def give(errand: Errand, asked: Asked, detail: AuthorizationDetail, link: Holder
     """The grant, given. Raises ConsentRefused: ``grant_refused``, or ``grant_unanswered`` while nobody knows."""
     # 1
     key = SoftwareSigner.generate()
-    grant_id = base64url.encode(errand.world.random(16))
+    grant_id = _fresh_id(errand.world.random)
     signed = sign_grant(
         grant_id=grant_id, request=asked.request, detail=detail, decision=GIVEN, now=errand.now, signer=key
     )
@@ -123,6 +124,13 @@ def fetch_states(at: OpenAccount) -> dict[str, Any]:
 
 
 STATES = frozenset({"given", "paused", "withdrawn", "revoked", "expired", "invalidated", "erased"})
+
+
+def _fresh_id(random: Random) -> str:
+    """A person types it: one that begins with a dash would look like an option."""
+    while (grant_id := base64url.encode(random(16))).startswith("-"):
+        pass
+    return grant_id
 
 
 def _send(errand: Errand, grant: HeldGrant, at: OpenAccount, body: dict[str, str]) -> None:

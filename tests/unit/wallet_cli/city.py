@@ -63,6 +63,7 @@ class City:
     unlisted: set[str] = field(default_factory=set)
     """Names of parties that the list leaves out."""
     version: int = 1
+    _verified: dict[tuple[int, frozenset[str], int], VerifiedRegistry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.pki = TownPki(self.folder, clock=lambda: NOW)
@@ -106,7 +107,12 @@ class City:
         return sign_registry(self._claims(), signing.signer(), signing.chain())
 
     def registry(self) -> VerifiedRegistry:
-        return verify_registry(self.signed_list(), anchors=[self.pki.root("registry").chain()[0]], now=int(self.now))
+        """As services read it; they ask for it at every step."""
+        state = (self.version, frozenset(self.unlisted), int(self.now))
+        if state not in self._verified:
+            anchors = [self.pki.root("registry").chain()[0]]
+            self._verified[state] = verify_registry(self.signed_list(), anchors=anchors, now=int(self.now))
+        return self._verified[state]
 
     def _claims(self) -> dict[str, Any]:
         access = {name: [self.pki.access_certificate(name).x5t] for name in ("consent", "portal", "verifier")}

@@ -205,6 +205,20 @@ def login(city: City, address: str, card: Mapping[str, str], **token: str) -> An
     return city.client.post(session["login"], json={"session": session["session"], "token": signed})
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database at the newest schema; migrating one for each test would take longer than the tests."""
+    path = tmp_path_factory.mktemp("issuer") / "empty.sqlite"
+    engine = open_engine(f"sqlite:///{path}")
+    upgrade(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql("BEGIN")
+    engine.dispose()
+    return path.read_bytes()
+
+
 @pytest.fixture
 def register(tmp_path: Path) -> Engine:
     path = tmp_path / "padron.sqlite"
@@ -237,12 +251,14 @@ def policy() -> RedirectPolicy:
 
 
 @pytest.fixture
-def city(tmp_path: Path, register: Engine, deferred: frozenset[str], policy: RedirectPolicy) -> Iterator[City]:
+def city(
+    tmp_path: Path, register: Engine, deferred: frozenset[str], policy: RedirectPolicy, empty_database: bytes
+) -> Iterator[City]:
     now = [float(NOW)]
     organisations = list(ORGANISATIONS)
     database = tmp_path / "bcn.sqlite"
+    database.write_bytes(empty_database)
     engine = open_engine(f"sqlite:///{database}")
-    upgrade(engine)
     credential_key, status_key = SoftwareSigner.generate(), SoftwareSigner.generate()
     counter = [0]
 

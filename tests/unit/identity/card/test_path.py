@@ -231,6 +231,20 @@ def test_an_extension_that_cannot_be_read(mint: Mint) -> None:
         read_leaf(mint.card(more=((broken, False),)).der)
 
 
+def of_an_unknown_algorithm(card: Issued) -> bytes:
+    """rsaEncryption becomes an algorithm of the same family that does not exist."""
+    der = card.der.replace(bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01017f"))
+    assert der != card.der
+    return der
+
+
+def test_a_key_of_an_unknown_algorithm(mint: Mint) -> None:
+    with pytest.raises(CardError, match="the key cannot be read"):
+        read_leaf(of_an_unknown_algorithm(mint.card()))
+    with pytest.raises(CardError, match="the key cannot be read"):
+        mint.family(roots=[of_an_unknown_algorithm(mint.card())])
+
+
 def test_an_extension_twice(mint: Mint) -> None:
     der = mint.card(more=((x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.36"), b"\x30\x00"), False),)).der
     # inhibit… becomes a second key usage: 2.5.29.36 → 2.5.29.15
@@ -343,5 +357,5 @@ def test_pem(mint: Mint) -> None:
     family = CardFamily.from_pem(profile(), roots=roots, issuing=issuing * 2)
     verify(mint, mint.card(), family=family)
     for wrong in (b"", b"x", issuing[:-40]):
-        with pytest.raises(CardError):
+        with pytest.raises(CardError, match="not certificates in PEM"):
             CardFamily.from_pem(profile(), roots=roots, issuing=wrong)

@@ -1,5 +1,6 @@
 """Good only where the issuer says so, now, to us: every other answer is a refusal."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from identity.card.path import VerifiedPath, read_leaf
 from identity.card.profile import CardProfile, bundled
-from identity.card.revocation import require_good
+from identity.card.revocation import _finish, require_good
 from identity.errors import CardError, CardStatusUnavailable, FetchError
 from tests.unit.identity.card.mint import PERSONAL, RESPONDER_URL, Answer, Issued, Mint, rsa_key
 
@@ -307,3 +308,9 @@ def test_revoked_into_good(mint: Mint) -> None:
         return changed
 
     unavailable(mint, Answer(mint, status=REVOKED, change=good), "not signed by who may sign it")
+
+
+def test_a_check_that_wants_to_wait() -> None:
+    """The library may not fetch; if it ever did, nothing would be good."""
+    with pytest.raises(CardStatusUnavailable, match="wanted to fetch"):
+        _finish(asyncio.sleep(0))

@@ -110,6 +110,12 @@ class Page:
             raise StoryFailed(f"{self.url} ({self.status}): no wallet link on the page: {self.text[:300]}")
         return reader.link["href"] or "", urljoin(self.url, reader.link.get("data-poll-url") or "")
 
+    def definitions(self) -> list[tuple[str, str]]:
+        """The terms of the page's definition lists, each with what stands beside it."""
+        reader = _Reader()
+        reader.feed(self.html)
+        return [(" ".join(term.split()), " ".join(what.split())) for term, what in reader.definitions]
+
     def form(self) -> tuple[str, dict[str, str]]:
         """Address and hidden fields of the page's first form."""
         reader = _Reader()
@@ -126,12 +132,18 @@ class _Reader(HTMLParser):
         self.link: dict[str, str | None] | None = None
         self.action: str | None = None
         self.fields: dict[str, str] = {}
+        self.definitions: list[tuple[str, str]] = []
         self._silent = 0
+        self._part: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
         if tag in ("script", "style", "svg"):
             self._silent += 1
+        if tag in ("dt", "dd"):
+            self._part = tag
+        if tag == "dt":
+            self.definitions.append(("", ""))
         if tag == "a" and named.get("id") == "wallet-link":
             self.link = named
         if tag == "form" and self.action is None:
@@ -142,10 +154,15 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in ("script", "style", "svg"):
             self._silent -= 1
+        if tag in ("dt", "dd"):
+            self._part = None
 
     def handle_data(self, data: str) -> None:
         if not self._silent:
             self.words.append(data)
+        if self._part and self.definitions:
+            term, what = self.definitions[-1]
+            self.definitions[-1] = (term + data, what) if self._part == "dt" else (term, what + data)
 
 
 class City:
@@ -169,6 +186,10 @@ class City:
 
     def ask_consent(self, **more: Any) -> dict[str, Any]:
         return self._post(f"{self['portal']}/admin/requests", more)
+
+    def ask_presentation(self, dcql: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        asked = {"dcql": dict(dcql), "response_mode": "direct_post", **more}
+        return self._post(f"{self['verifier']}/admin/requests", asked)
 
     def read(self, grant: str, attribute: str) -> dict[str, Any]:
         return self._post(f"{self['portal']}/admin/reads", {"grant": grant, "attribute": attribute})

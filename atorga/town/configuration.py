@@ -64,19 +64,14 @@ def card_pki(folder: TownFolder, *, clock: Clock, random: Random) -> CardPki:
 
 
 def hash_keepers(folder: TownFolder) -> list[Service]:
-    return [
-        Service(
-            name=name,
-            port=None,
-            command=(
-                sys.executable, "-m", "identity.keys.keyed_hash_process", "--keys", str(folder.key_file(f"{name}.json")),
-                "--socket", str(hash_socket(folder, name)), "--with-parent",
-            ),
-            log=folder.log(name),
-            socket=hash_socket(folder, name),
-        )
-        for name in HASH_KEEPERS
-    ]  # fmt: skip
+    return [_hash_keeper(folder, name) for name in HASH_KEEPERS]
+
+
+def _hash_keeper(folder: TownFolder, name: str) -> Service:
+    socket = hash_socket(folder, name)
+    command = [sys.executable, "-m", "identity.keys.keyed_hash_process", "--with-parent"]
+    command += ["--keys", str(folder.key_file(f"{name}.json")), "--socket", str(socket)]
+    return Service(name, None, tuple(command), folder.log(name), socket)
 
 
 def hash_socket(folder: TownFolder, name: str) -> Path:
@@ -212,7 +207,10 @@ def _holder(folder: TownFolder, pki: TownPki) -> dict[str, Any]:
             },
         },
         "resolutions": {
-            "binned:eur-6": {"edges": [9_000, 15_000, 21_000, 30_000, 45_000]},
+            "binned:eur-6": {
+                "edges": [9_000, 15_000, 21_000, 30_000, 45_000],
+                "labels": ["< 9000", "9000–14999", "15000–20999", "21000–29999", "30000–44999", "≥ 45000"],
+            },
             "predicate:below-iprem-3": {"below": 25_200},
             "predicate:four-or-more": {"at_least": 4},
         },
@@ -251,9 +249,9 @@ def _portal(folder: TownFolder, pki: TownPki) -> dict[str, Any]:
                 "retention_seconds": RETENTION_SECONDS,
                 "sensitive": False,
                 "notice": {
-                    "es": "Para saber si le corresponde la ayuda al alquiler miramos su tramo de ingresos, no la cifra.",
+                    "es": "Para ver si le corresponde la ayuda al alquiler miramos su tramo de ingresos, no la cifra.",
                     "ca": "Per saber si li correspon l’ajut al lloguer mirem el seu tram d’ingressos, no la xifra.",
-                    "en": "To know whether you are entitled to the rent subsidy we look at your income band, not the figure.",
+                    "en": "To see if the rent subsidy is yours by right we look at your income band, not the figure.",
                 },
             },
         },

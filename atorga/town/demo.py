@@ -1,84 +1,64 @@
-"""``atorga demo``: the steps of the story that exist, and which come next."""
+"""``atorga demo``: both acts of the story, told while they happen, and what each party learnt.
 
+Exits 0 only where all of it happened: each step checks what came of it, each cheat is caught.
+"""
+
+import os
 import secrets
+import tempfile
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TextIO
 
-from consent.ledger.event import commitment, make_event
-from consent.ledger.leaf import Kind, Leaf
-from consent.ledger.proof import verify_event_proof
-from consent.log.writer import LogWriter
-from identity.codec import base64url
-from identity.formats.sd_jwt_vc import issue, present, verify
-from identity.keys.ed25519 import Ed25519Signer
-from identity.keys.signer import SoftwareSigner
+from atorga.town import act_one, act_two, closing
+from atorga.town.actors import City, StoryFailed
+from atorga.town.folder import PORTS
+from atorga.town.go_auditor import GoAuditor
+from atorga.town.narration import LANGUAGES, Narration
+from atorga.town.processes import TownError, free
+from atorga.town.stage import Stage
+from atorga.town.town import DEFAULT_PORT_BASE, Town
 
-NEXT = (
-    "a resident proves an e-ID card to the town hall and receives the credential",
-    "logs in to the municipal portal",
-    "lends one attribute, sees its use, withdraws",
-    "an auditor replays the log",
-)
+PAGE = "story.html"
 
 
-def run(out: TextIO) -> int:
-    now = int(time.time())
-    _credential(out, now)
-    with TemporaryDirectory() as folder:
-        _log(out, Path(folder), now)
-    out.write("\nNext in the story, not built yet:\n")
-    out.writelines(f"  – {step}\n" for step in NEXT)
+def run(out: TextIO, *, data: Path | None) -> int:
+    """0 where the whole story happened."""
+    began = time.monotonic()
+    root = data or Path(tempfile.mkdtemp(prefix="atorga-demo-"))
+    narration = Narration(out, _language())
+    narration.say("title")
+    narration.say("intro")
+    narration.act(1)
+    narration.wait("city")
+    town = None
+    try:
+        go = GoAuditor(root)
+        town = Town(root / "city", port_base=_free_port_base())
+        town.start()
+        city = City(town.line(pid=os.getpid()))
+        stage = Stage(root, town, city, narration, secrets.token_urlsafe(18), go)
+        first = act_one.play(stage)
+        act_two.play(stage, first)
+        closing.tell(stage, first, page=root / PAGE, seconds=time.monotonic() - began)
+    except (StoryFailed, TownError) as fault:
+        out.write(f"\n{fault}\n")
+        return 1
+    finally:
+        if town is not None:
+            town.stop()
     return 0
 
 
-def _credential(out: TextIO, now: int) -> None:
-    town_hall, wallet = SoftwareSigner.generate(), SoftwareSigner.generate()
-    credential = issue.issue(
-        claims={"municipality": "Barcelona", "district": "Gràcia", "neighbourhood": "la Salut"},
-        disclosable=[("district",), ("neighbourhood",)],
-        vct="urn:atorga:residency:1",
-        issuer="http://localhost:8100/bcn",
-        signer=town_hall,
-        x5c=[],
-        holder_key=wallet.public_key,
-        iat=now,
-        exp=now + 600,
-        status=None,
-        random=secrets.token_bytes,
-    )
-    shown = present.present(
-        credential, disclose=[("district",)], audience="the portal", nonce="n-1", now=now, holder=wallet
-    )
-    seen = verify.verify(
-        shown,
-        issuer_key=lambda header, iss, vct: town_hall.public_key,
-        audience="the portal",
-        nonce="n-1",
-        now=now,
-    )
-    hidden = "neighbourhood" not in seen.claims
-    out.write(f"1. A residency credential of {len(credential)} characters is issued, presented and verified.\n")
-    out.write(
-        f"   The verifier learns the district: {seen.claims['district']}. The neighbourhood stays hidden: {hidden}.\n"
-    )
+def _language() -> str:
+    named = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "en")
+    code = named.partition(".")[0].partition("_")[0].lower()
+    return code if code in LANGUAGES else "en"
 
 
-def _log(out: TextIO, folder: Path, now: int) -> None:
-    log = LogWriter(folder, "localhost/log/demo", Ed25519Signer(secrets.token_bytes(32)))
-    salt, grant_id = secrets.token_bytes(32), secrets.token_bytes(16)
-    event = make_event(
-        Kind.GRANT,
-        at_milliseconds=now * 1000,
-        grant_id=base64url.encode(grant_id),
-        counter=1,
-        grant_hash=base64url.encode(secrets.token_bytes(32)),
-        attributes=["income.band"],
-        not_after=now + 90 * 86_400,
-    )
-    leaf = Leaf(Kind.GRANT, 0, grant_id, 1, 1, 1, now // 60, 1, 0, 0, commitment(event, salt))
-    log.append([leaf.to_bytes()])
-    proven = verify_event_proof(log.prove(0), log.key.format(), event, salt)
-    out.write(f"2. A grant is leaf {proven.index} of a log of {proven.checkpoint.size}; its proof verifies offline.\n")
-    log.close()
+def _free_port_base() -> int:
+    """The usual ports, else the next range of which all are free: a demo must not fail for a busy port."""
+    for base in range(DEFAULT_PORT_BASE, DEFAULT_PORT_BASE + 400, PORTS):
+        if all(free(port) for port in range(base, base + PORTS)):
+            return base
+    raise TownError(f"no {PORTS} ports in a row are free from {DEFAULT_PORT_BASE} on")

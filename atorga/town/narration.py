@@ -15,6 +15,11 @@ def load(language: str) -> dict[str, str]:
     return dict(json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8")))
 
 
+def in_words(values: Mapping[str, object], texts: Mapping[str, str]) -> dict[str, object]:
+    """Who caught it is a word of ours; all else stands as it happened."""
+    return {name: texts[f"who.{value}"] if name == "who" else value for name, value in values.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """``key`` names the sentence ``step.KEY``; ``facts`` are lines below it: (key of ``fact.KEY``, values)."""
@@ -58,5 +63,6 @@ class Narration:
         sentence = self._texts[f"step.{key}"].format(**values)
         self.out.write(f"\n{self._act}.{self._number}  {sentence}\n")
         for fact, its in facts:
-            self.out.write(f"      → {self._texts[f'fact.{fact}'].format(**its)}\n")
+            sentence = self._texts[f"fact.{fact}"].format(**in_words(its, self._texts))
+            self.out.write(f"      → {sentence}\n")
         self.out.flush()

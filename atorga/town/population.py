@@ -55,3 +55,10 @@ def demo_facts(folder: TownFolder) -> dict[str, str]:
         "income": str(income),
         "PIN": folder.card_pin_file.read_text(encoding="ascii").strip(),
     }
+
+
+def demo_district(folder: TownFolder) -> str:
+    """Where the demo resident lives: shared with a tenth of the city."""
+    with closing(sqlite3.connect(f"file:{padron_file(folder)}?mode=ro", uri=True)) as padron:
+        (district,) = padron.execute("SELECT district FROM resident WHERE row_id = ?", (DEMO_ROW,)).fetchone()
+    return str(district)

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from atorga.town.actors import Browser, City, Page, Ran, Resident, StoryFailed
+from identity.codec import base64url, strict_json
 
 CONFIGURATIONS = ("person-id-sd-jwt", "residency-sd-jwt", "pairwise-sd-jwt")
 ATTRIBUTE = "income.band"
@@ -41,6 +44,12 @@ def new_wallet(city: City, folder: Path, *, passphrase: str, language: str = "en
     resident.wallet("trust", "add", city["trust_pem"])
     resident.wallet("trust", "add", "--registry", city["registry"])
     return resident
+
+
+def listed_parties(city: City) -> int:
+    """How many parties the signed list names; the wallet has verified it, this only counts."""
+    payload = httpx.get(city["registry"], trust_env=False).text.split(".")[1]
+    return len(strict_json.parse_object(base64url.decode(payload), what="list", max_bytes=2**20)["parties"])
 
 
 def receive_with_card(city: City, resident: Resident) -> Ran:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atorga.town.narration import LANGUAGES, Step, load
+from atorga.town.narration import LANGUAGES, Step, in_words, load
 
 ACTORS = ("resident", "issuer", "portal", "service", "consent", "holder", "auditor")
 """From left to right; each step's picture shows who speaks to whom."""
@@ -109,7 +109,7 @@ def _told(step: Step, texts: Mapping[str, str]) -> Told:
     drawn = tuple(
         DrawnArrow(_x(arrow.start), _x(arrow.end), 62 + 26 * place, arrow.refused) for place, arrow in enumerate(arrows)
     )
-    facts = tuple(texts[f"fact.{key}"].format(**_translated(values, texts)) for key, values in step.facts)
+    facts = tuple(texts[f"fact.{key}"].format(**in_words(values, texts)) for key, values in step.facts)
     return Told(
         number=f"{step.act}.{step.number}",
         act=step.act,
@@ -118,11 +118,6 @@ def _told(step: Step, texts: Mapping[str, str]) -> Told:
         arrows=drawn,
         involved=frozenset({arrow.start for arrow in arrows} | {arrow.end for arrow in arrows}),
     )
-
-
-def _translated(values: Mapping[str, object], texts: Mapping[str, str]) -> dict[str, object]:
-    """Who caught it is a word of ours; all else stands as it happened."""
-    return {name: texts.get(f"who.{value}", value) if name == "who" else value for name, value in values.items()}
 
 
 def _x(actor: str) -> int:

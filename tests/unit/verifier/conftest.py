@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.verifier.paper_city import PaperCity
+from tests.paper_city import PaperCity
 
 
 @pytest.fixture(scope="session")

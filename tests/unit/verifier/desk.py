@@ -14,7 +14,7 @@ from atorga.town.verifier_admin import SANDBOX_ANY, verifier_admin_routes
 from identity.openid4vp import wallet_metadata
 from identity.openid4vp.request import VerifiedAuthorizationRequest
 from identity.openid4vp.respond import format_response
-from tests.unit.verifier.paper_city import DISTRICT_QUERY, VERIFIER_URL, Copy, PaperCity
+from tests.paper_city import DISTRICT_QUERY, VERIFIER_URL, Copy, PaperCity
 from verifier.acceptance import Procedures
 from verifier.app import openid4vp_routes
 from verifier.client import VerifierClient

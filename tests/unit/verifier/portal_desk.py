@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from identity.openid4vp.respond import format_error, format_response
+from tests.paper_city import ISS, PAIRWISE, PORTAL, RESIDENCY, VERIFIER_URL, Copy, PaperCity
 from tests.unit.verifier.desk import FORM, made_presentations
-from tests.unit.verifier.paper_city import ISS, PAIRWISE, PORTAL, RESIDENCY, VERIFIER_URL, Copy, PaperCity
 from verifier.app import openid4vp_routes
 from verifier.errors import DeskClosed
 from verifier.kit.outcome import Asked, Refused, Released

@@ -8,8 +8,8 @@ import pytest
 from atorga.town.verifier_admin import parse_admin_request
 from identity.errors import IdentityError
 from identity.openid4vp import dcql
+from tests.paper_city import DISTRICT_QUERY, PaperCity
 from tests.unit.verifier.desk import Desk
-from tests.unit.verifier.paper_city import DISTRICT_QUERY, PaperCity
 from verifier.presentations import StandIn
 
 

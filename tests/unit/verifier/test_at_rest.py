@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from identity.errors import EnvelopeError
+from tests.paper_city import PaperCity
 from tests.unit.verifier.desk import Desk
-from tests.unit.verifier.paper_city import PaperCity
 from verifier.schema import open_database
 from verifier.sealing import Sealing, sealing_from
 from verifier.sessions import RequestStore, State, StoredRequest

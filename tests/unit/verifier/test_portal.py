@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from identity.openid4vp import link
-from tests.unit.verifier.paper_city import IDS, ISS, PORTAL, RESIDENT, VERIFIER_URL, PaperCity
+from tests.paper_city import IDS, ISS, PORTAL, RESIDENT, VERIFIER_URL, PaperCity
 from tests.unit.verifier.portal_desk import (
     CONSENT_LINK,
     PortalDesk,

@@ -16,8 +16,8 @@ from identity.openid4vp import link
 from identity.openid4vp.client_metadata import EncryptionKey
 from identity.openid4vp.request import VerifiedAuthorizationRequest
 from identity.openid4vp.respond import format_error, format_response
+from tests.paper_city import DISTRICT_QUERY, NOW, PaperCity
 from tests.unit.verifier.desk import FORM, Desk
-from tests.unit.verifier.paper_city import DISTRICT_QUERY, NOW, PaperCity
 
 MODES = ["direct_post", "direct_post.jwt"]
 VERIFIED = {"state": "verified", "claims": {"residency": [{"district": "Gràcia-2c81"}]}}

@@ -25,7 +25,6 @@ RESIDENCY = "urn:atorga:residency:1"
 PAIRWISE = "urn:atorga:pairwise:1"
 PORTAL = "urn:atorga:party:portal"
 CONSENT = "urn:atorga:party:consent"
-STATUS_URI = "https://issuer.example/bcn/status/1"
 
 RESIDENT = {
     "municipality": "Barcelona",
@@ -58,12 +57,13 @@ class Clock:
 class Certificates:
     """The town's own maker of certificates, at the test's time."""
 
-    def __init__(self, folder: Path) -> None:
-        pki = TownPki(folder, clock=lambda: float(NOW))
+    def __init__(self, folder: Path, *, now: int, issuer: str, host: str) -> None:
+        pki = TownPki(folder, clock=lambda: float(now))
         self.pki = pki
-        self.issuer = pki.issuer_signer("bcn", issuer=ISS)
+        self.issuer = pki.issuer_signer("bcn", issuer=issuer)
+        self.status = pki.status_signer("bcn", issuer=issuer)
         self.unlisted = pki.issuer_signer("other", issuer="https://issuer.example/other")
-        self.access = pki.access_certificate("verifier", dns_names=["verifier.example"])
+        self.access = pki.access_certificate("verifier", dns_names=[host])
         self.unlisted_access = pki.access_certificate("stranger", dns_names=["stranger.example"])
         self.registry = pki.registry_signer()
 
@@ -95,17 +95,23 @@ class Copy:
 
 
 class PaperCity:
-    def __init__(self, folder: Path) -> None:
-        self.certificates = Certificates(folder)
-        self.clock = Clock()
+    """``issuer`` and ``host`` are its issuer's address and its verifier's host."""
+
+    def __init__(self, folder: Path, *, now: int = NOW, issuer: str = ISS, host: str = "verifier.example") -> None:
+        self.now = now
+        self.issuer = issuer
+        self.certificates = Certificates(folder, now=now, issuer=issuer, host=host)
+        self.clock = Clock(now)
         self.revocations = Revocations()
-        self.registry = self._registry()
+        self.registry_list = self._sign_registry()
+        roots = self.certificates.root(REGISTRY)
+        self.registry: VerifiedRegistry = verify_registry(self.registry_list, anchors=roots, now=now)
         self.issuer_anchors = self.certificates.root(ISSUERS)
         self.access_anchors = self.certificates.root(ACCESS)
         self.issuers = IssuerTrust(lambda: self.registry, self.issuer_anchors, self.clock)
 
-    def _registry(self) -> VerifiedRegistry:
-        made = self.certificates
+    def _sign_registry(self) -> str:
+        made, now = self.certificates, self.now
 
         def party(name: str, roles: Sequence[str], x5t: Sequence[str], **more: Any) -> dict[str, Any]:
             return {
@@ -115,8 +121,8 @@ class PaperCity:
                 "legal_entity": "none",
                 "contact": "mailto:nobody@example.invalid",
                 "territory": "ES-CT",
-                "from": NOW - 86_400,
-                "to": NOW + 86_400 * 90,
+                "from": now - 86_400,
+                "to": now + 86_400 * 90,
                 "jwk": SoftwareSigner.generate().public_key.jwk(),
                 "x5t#S256": list(x5t),
                 "endpoints": {},
@@ -126,18 +132,24 @@ class PaperCity:
         claims = {
             "iss": "urn:atorga:party:registry",
             "version": 1,
-            "iat": NOW,
-            "exp": NOW + 86_400 * 7,
+            "iat": now,
+            "exp": now + 86_400 * 7,
             "parties": [
-                party("bcn", ["issuer"], [made.issuer.x5t], issuer=ISS, vcts=[RESIDENCY, PAIRWISE]),
+                party(
+                    "bcn",
+                    ["issuer", "status"],
+                    [made.issuer.x5t, made.status.x5t],
+                    issuer=self.issuer,
+                    vcts=[RESIDENCY, PAIRWISE],
+                    status_prefixes=[f"{self.issuer}/status/"],
+                ),
                 party("verifier", ["verifier"], [made.access.x5t]),
             ],
         }
-        compact = sign_registry(claims, made.registry.signer(), made.registry.chain())
-        return verify_registry(compact, anchors=made.root(REGISTRY), now=NOW)
+        return sign_registry(claims, made.registry.signer(), made.registry.chain())
 
     def residency(self, *, index: int | None = 7, **change: Any) -> Copy:
-        status = None if index is None else {"status_list": {"uri": STATUS_URI, "idx": index}}
+        status = None if index is None else {"status_list": {"uri": f"{self.issuer}/status/1", "idx": index}}
         return self.issued(claims=RESIDENT, disclosable=[(name,) for name in RESIDENT], status=status, **change)
 
     def pairwise(self, **change: Any) -> Copy:
@@ -149,12 +161,12 @@ class PaperCity:
         key = SoftwareSigner.generate()
         arguments: dict[str, Any] = {
             "vct": RESIDENCY,
-            "issuer": ISS,
+            "issuer": self.issuer,
             "signer": signing.signer(),
             "x5c": signing.chain(),
             "holder_key": key.public_key,
-            "iat": NOW - NOW % 86_400,
-            "exp": NOW + 86_400,
+            "iat": self.now - self.now % 86_400,
+            "exp": self.now + 86_400,
             "random": secrets.token_bytes,
             **change,
         }

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from consent import spec
 from consent.caller.proof import sign_proof
 from consent.grant.account import account_nonce
+from consent.grant.act import Amend, Deed, Pause, Resume, sign_act
 from consent.grant.detail import AuthorizationDetail, Frequency, Term
 from consent.grant.grant import sign_grant
 from consent.grant.locator import seal_locator
@@ -225,9 +226,9 @@ class ConsentCity:
     def post_jws(self, path: str, compact: str, method: str = "POST") -> httpx.Response:
         return self.send(method, path, compact.encode(), content_type=spec.MEDIA_JWT)
 
-    def proof(self, signer: SoftwareSigner, method: str, path: str, body: bytes = b"", **changes: Any) -> str:
+    def proof(self, signer: SoftwareSigner, verb: str, path: str, body: bytes = b"", **changes: Any) -> str:
         named: dict[str, Any] = {
-            "method": method,
+            "method": verb,
             "url": URL + path,
             "nonce": self.nonce,
             "now": int(self.clock()),
@@ -427,6 +428,20 @@ class Wallet:
             held.id, attributes or None, signer=key or held.key, now=int(self.city.clock()), random=secrets.token_bytes
         )
         return self.city.post_jws("/withdrawals", compact)
+
+    def act(
+        self, held: Held, number: int, verb: str, detail: AuthorizationDetail | None = None, **changes: Any
+    ) -> httpx.Response:
+        deeds: dict[str, Deed] = {"pause": Pause(), "resume": Resume()}
+        named: dict[str, Any] = {
+            "consent": CONSENT,
+            "signer": held.key,
+            "now": int(self.city.clock()),
+            "random": secrets.token_bytes,
+        }
+        deed = deeds[verb] if detail is None else Amend(detail)
+        compact = sign_act(held.id, number, deed, **named | changes)
+        return self.city.post_jws(f"/me/grants/{held.id}", compact, "PATCH")
 
     def opening(self, held: Held) -> AgreementPrivateKey:
         sealed = self.call("GET", f"/me/grants/{held.id}").json()["opening"]

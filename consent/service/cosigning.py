@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Condition, Thread
 
-from consent.errors import LogError, NotCosigned
+from consent.errors import LogError
 from consent.log import note
 from consent.log.checkpoint import Checkpoint
 from consent.log.note import Signature
@@ -47,6 +47,7 @@ class Cosigning:
     def stop(self) -> None:
         """Call before the sequencer stops."""
         self._stopping = True
+        self._sequencer.nudge()
         with self._changed:
             self._changed.notify_all()
         if self._thread is not None:
@@ -64,7 +65,10 @@ class Cosigning:
     def _run(self) -> None:
         with ThreadPoolExecutor(len(self._witnesses), thread_name_prefix="witness") as pool:
             while not self._stopping:
-                if self._sequencer.wait_for_size(self._offered_size, seconds=RETRY_SECONDS) or not self._complete:
+                newer = self._sequencer.wait_for_size(
+                    self._offered_size, seconds=RETRY_SECONDS, given_up=lambda: self._stopping
+                )
+                if newer or not self._complete:
                     self._round(pool)
 
     def _round(self, pool: ThreadPoolExecutor) -> None:
@@ -98,6 +102,7 @@ class Cosigning:
     def _ask(self, witness: WitnessClient, signed: str, size: int) -> Signature | None:
         try:
             return witness.cosign(signed, lambda old: self._sequencer.writer.prove_consistency(old, size))
-        except NotCosigned as fault:
+        except (LogError, OSError) as fault:
+            # NotCosigned, or a proof that our own files do not give.
             _log.warning("log: %s", fault)
             return None

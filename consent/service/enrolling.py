@@ -82,7 +82,7 @@ class Enrolling:
         2. A nonce offered to exactly the key that proved this call; it is spent, whatever follows.
         3. The presentation, made for that nonce and for us.
         4. A keyed hash of the claim finds the account, or makes it.
-        5. Recovered: what the account's live grants log from now on is sealed to the new view key.
+        5. What the live grants of a known account log from now on is sealed to its present view key.
         """
         # 1
         enrolment = parse_enrolment(body)
@@ -126,11 +126,14 @@ class Enrolling:
             raise OutOfService(str(fault)) from None
 
     def _seal_anew(self, account: StoredAccount) -> None:
+        """Only what is sealed to another view key: the same wallet keeps what it can read."""
         view_key = view_key_of(account)
         for row in self._grants.of_account(account.number):
-            if row.state in (GIVEN, PAUSED):
-                public = self._openings.make(base64url.encode(row.grant_id), view_key)
-                self._grants.replace_opening_key(row.grant_id, account=account.number, opening_key=public.raw)
+            body = self._grants.body(row.grant_id)
+            if row.state not in (GIVEN, PAUSED) or body is None or self._openings.is_for(view_key, body.opening_key):
+                continue
+            public = self._openings.make(base64url.encode(row.grant_id), view_key)
+            self._grants.replace_opening_key(row.grant_id, account=account.number, opening_key=public.raw)
 
 
 def view_key_of(account: StoredAccount) -> AgreementPublicKey:

@@ -1,8 +1,9 @@
 """The folder of sealed opening keys (WIRE C15): outside the database and its backups.
 
-A file is named by the public half, which stands in the grant's cold row, and holds the private half
-sealed to the view key of the resident's account. It is durable before the grant is: a grant that
-exists can be read by its resident. Deleting a file makes events unreadable for good.
+A file is named by the public half, which stands in the grant's cold row, and holds two lines: the
+thumbprint of the view key of the resident's account, and the private half sealed to that key. It is
+durable before the grant is: a grant that exists can be read by its resident. Deleting a file makes
+events unreadable for good.
 """
 
 from pathlib import Path
@@ -27,17 +28,27 @@ class OpeningFolder:
         path = self._path(pair.public.raw)
         made: set[Path] = set()
         make_folders(path.parent, made)
-        replace(path, seal_opening(view_key, grant_id=grant_id, private=pair).encode("ascii"))
+        sealed = seal_opening(view_key, grant_id=grant_id, private=pair)
+        replace(path, f"{view_key.thumbprint}\n{sealed}\n".encode("ascii"))
         for folder in made:
             sync(folder)
         return pair.public
 
     def sealed(self, public: bytes) -> str | None:
         """The resident's copy; None where it was erased."""
+        lines = self._lines(public)
+        return lines[1] if lines else None
+
+    def is_for(self, view_key: AgreementPublicKey, public: bytes) -> bool:
+        """Whether the copy is sealed to this view key."""
+        lines = self._lines(public)
+        return bool(lines) and lines[0] == view_key.thumbprint
+
+    def _lines(self, public: bytes) -> list[str]:
         try:
-            return self._path(public).read_text(encoding="ascii")
+            return self._path(public).read_text(encoding="ascii").splitlines()
         except FileNotFoundError:
-            return None
+            return []
 
     def forget(self, public: bytes) -> None:
         """For a pair whose grant did not come about."""

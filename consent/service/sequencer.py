@@ -12,6 +12,7 @@ nothing is signed and no use is served); *failed* (the files contradict what we 
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Condition, Event, Thread
 
@@ -106,10 +107,17 @@ class Sequencer:
             return None
         return Logged(found.leaf_index, self._writer.prove(found.leaf_index))
 
-    def wait_for_size(self, size: int, *, seconds: float) -> bool:
-        """Waits until a checkpoint beyond ``size`` entries was published, or for so long."""
+    def wait_for_size(self, size: int, *, seconds: float, given_up: Callable[[], bool] = lambda: False) -> bool:
+        """Waits until a checkpoint beyond ``size`` entries was published, or for so long, or until ``nudge``
+        finds that the waiter has given up."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._writer.size > size or self._stopping, seconds)
+            self._changed.wait_for(lambda: self._writer.size > size or self._stopping or given_up(), seconds)
+            return self._writer.size > size
+
+    def nudge(self) -> None:
+        """Whoever waits looks again."""
+        with self._changed:
+            self._changed.notify_all()
 
     def _place(self, grant_id: bytes, counter: int, seconds: float) -> int | None:
         key = (grant_id, counter)

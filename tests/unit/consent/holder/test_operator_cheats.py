@@ -81,7 +81,17 @@ def test_the_grant_of_one_service_passed_off_on_another(city: City, anna: Wallet
     given = city.consent.grants[grant_id]
     request = replace(given.grant.request, request=replace(given.grant.request.request, service=SERVICE))
     given.grant = replace(given.grant, request=request)
+    declared = sign_declaration(purpose_declaration(iss=OTHER_SERVICE), city.keys[OTHER_SERVICE])
+    city.consent.declarations.append(declared)
     assert_unproven(city, anna, city.read(grant_id))
+
+
+def test_another_grant_of_the_same_resident_and_service(city: City, anna: Wallet) -> None:
+    """One that is alive in place of the one that is not."""
+    asked, other = city.grant(anna), city.grant(anna)
+    city.consent.grants[asked].jws = city.consent.grants[other].jws
+    city.consent.grants[asked].locator = city.consent.grants[other].locator
+    assert_unproven(city, anna, city.read(asked))
 
 
 def test_a_grant_over_a_request_that_its_service_did_not_sign(city: City, anna: Wallet) -> None:
@@ -146,7 +156,8 @@ def test_a_use_outside_the_grant(city: City, anna: Wallet, changes: dict[str, An
         city.consent.grants[grant_id].grant = replace(
             city.consent.grants[grant_id].grant, detail=replace(detail, purpose=asks["purpose"])
         )
-        city.consent.purposes[asks["purpose"]] = 2 + 1
+        city.consent.purposes[asks["purpose"]] = 3
+        city.consent.lies.leaf = lambda leaf: replace(leaf, purpose=3)
     assert_unproven(city, anna, city.read(grant_id, **asks))
 
 
@@ -205,6 +216,25 @@ def test_the_time_runs_out_while_the_register_reads(city: City, anna: Wallet) ->
 
     city.services.enforcement._resolutions.read = slowly  # type: ignore[method-assign]
     assert_unproven(city, anna, city.read(grant_id))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "deny", "reasons": [], "count": 1},
+        {"grant_id": "AAAAAAAAAAAAAAAAAAAAAA"},
+        {"counter": 7},
+        {"service": OTHER_SERVICE},
+        {"purpose": "https://w3id.org/dpv#Marketing"},
+        {"attributes": ["household.size"]},
+        {"use_request_hash": base64url.encode(bytes(32))},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_an_event_that_says_another_use(city: City, anna: Wallet, changes: dict[str, Any]) -> None:
+    """The leaf commits to it rightly."""
+    city.consent.lies.event = lambda event: event | changes
+    assert_unproven(city, anna, city.read(city.grant(anna)))
 
 
 def test_an_event_of_another_day(city: City, anna: Wallet) -> None:

@@ -104,10 +104,9 @@ class Portal:
         if attempt is None or standing is Standing.OVER:
             attempt = self._login.new_attempt()
         links = self._login.links(attempt)
-        texts = self._texts(request)
         values = {
             "link": links.same_device,
-            "code": qr.svg(links.cross_device, label=texts("login.code.label")),
+            "code": qr.encode(links.cross_device),
             "poll": "/login/state",
             "here": "/login",
             "answered": standing is Standing.ANSWERED,
@@ -201,7 +200,7 @@ class Portal:
                 "link": consent["link"],
                 "poll": "/subsidy/state",
                 "here": "/subsidy",
-                "code": qr.svg(consent["link"], label=texts("subsidy.code.label")),
+                "code": qr.encode(consent["link"]),
             }
         return self._page(request, "subsidy", values, browser)
 

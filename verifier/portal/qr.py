@@ -1,13 +1,23 @@
-"""A QR code as inline SVG: sharp at any size, no image to fetch, nothing that a style must allow."""
+"""A QR code as the outline of its dark modules, which a template draws as inline SVG.
 
-from markupsafe import Markup
+Sharp at any size, no image to fetch, nothing that a style must allow.
+"""
+
+from dataclasses import dataclass
 
 QUIET_ZONE = 4
 """Modules of white around it (ISO/IEC 18004 section 6.3.8)."""
 
 
-def svg(text: str, *, label: str) -> Markup:
-    """``label`` is what a screen reader says instead."""
+@dataclass(frozen=True, slots=True)
+class QrCode:
+    size: int
+    """Modules on a side, the quiet zone with them: the side of the SVG's view box."""
+    path: str
+    """SVG path data."""
+
+
+def encode(text: str) -> QrCode:
     # Imported here: only pages with a code need it.
     import qrcode
     from qrcode.constants import ERROR_CORRECT_M
@@ -15,14 +25,7 @@ def svg(text: str, *, label: str) -> Markup:
     code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=QUIET_ZONE)
     code.add_data(text)
     matrix = code.get_matrix()
-    size = len(matrix)
-    runs = "".join(_row(y, row) for y, row in enumerate(matrix))
-    # The path is made of numbers of ours; the label is escaped.
-    return Markup(
-        '<svg class="qr" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" role="img" aria-label="{label}"'
-        ' shape-rendering="crispEdges"><rect width="{size}" height="{size}" fill="#fff"/>'
-        '<path d="{runs}" fill="#000"/></svg>'
-    ).format(size=size, label=label, runs=runs)
+    return QrCode(len(matrix), "".join(_row(y, row) for y, row in enumerate(matrix)))
 
 
 def _row(y: int, row: list[bool]) -> str:

@@ -1,6 +1,7 @@
 """Asking a resident (WIRE C2), and taking the answer: a grant that says what was asked, or less."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from consent import spec
@@ -18,6 +19,7 @@ from identity.errors import TrustError
 from identity.keys.signer import Signer
 from identity.randomness import Random
 from identity.trust.registry import Party, VerifiedRegistry
+from verifier.kit import store
 from verifier.kit.outcome import AlreadyWithdrawn, Answer, Asked, Declined, Given, Lapsed, Pending
 from verifier.kit.store import KitStore
 
@@ -37,7 +39,7 @@ class Asking:
         consent: Callable[[], Party],
         client: Client,
         published: Published,
-        store: KitStore,
+        kit_store: KitStore,
         clock: Clock,
         random: Random,
     ) -> None:
@@ -47,7 +49,7 @@ class Asking:
         self._consent = consent
         self._client = client
         self._published = published
-        self._store = store
+        self._store = kit_store
         self._clock = clock
         self._random = random
 
@@ -83,21 +85,37 @@ class Asking:
         kept = self._store.request(request_id)
         if kept is None:
             return Lapsed()
-        compact, grant_id = kept
-        if grant_id is not None:
-            grant = self._store.grant(grant_id)
-            return Given(grant) if grant else AlreadyWithdrawn(grant_id)
+        match kept.outcome:
+            case store.GIVEN:
+                return self._held(kept.grant_id or "")
+            case store.REFUSED:
+                return Declined()
+            case store.EXPIRED:
+                return Lapsed()
         value = self._poll(request_id)
         match value.get("state"):
             case "pending":
                 return Pending()
             case "refused":
+                self._store.close(request_id, store.REFUSED)
                 return Declined()
             case "expired":
+                self._store.close(request_id, store.EXPIRED)
                 return Lapsed()
             case "given":
-                return self._take(request_id, compact, value)
+                return self._take(request_id, kept.jws, value)
         raise PeerUnavailable("consent service: a state that does not exist")
+
+    def take_answers(self) -> None:
+        """Asks about every request that has no answer yet, and keeps the grants. Raises PeerUnavailable."""
+        for request_id in self._store.unanswered():
+            # A grant that is none must not keep the others from being taken.
+            with suppress(MessageError):
+                self.answer(request_id)
+
+    def _held(self, grant_id: str) -> Answer:
+        grant = self._store.grant(grant_id)
+        return Given(grant) if grant else AlreadyWithdrawn(grant_id)
 
     def _poll(self, request_id: str) -> dict[str, Any]:
         answer = self._client.get_proven(
@@ -136,8 +154,7 @@ class Asking:
         # 3
         if not self._store.keep(request_id, grant):
             return AlreadyWithdrawn(grant.id)
-        held = self._store.grant(grant.id)
-        return Given(held) if held else AlreadyWithdrawn(grant.id)
+        return self._held(grant.id)
 
 
 def _asked(value: dict[str, Any], request: ConsentRequest) -> Asked:

@@ -1,7 +1,6 @@
 """The kit for services, in one piece."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -9,7 +8,6 @@ from starlette.routing import Route
 
 from consent.caller.client import Client
 from consent.door.route import withdrawals_route
-from consent.errors import MessageError
 from consent.grant.detail import AuthorizationDetail, Frequency, Term
 from consent.grant.request import LIFETIME_SECONDS
 from consent.procedure import kept
@@ -65,7 +63,7 @@ class ConsentKit:
             consent=consent_service,
             client=client,
             published=self.published,
-            store=self._store,
+            kit_store=self._store,
             clock=clock,
             random=random,
         )
@@ -136,9 +134,7 @@ class ConsentKit:
 
         An answer that is none is passed over. Raises PeerUnavailable.
         """
-        for request_id in self._store.unanswered():
-            with suppress(MessageError):
-                self._asking.answer(request_id)
+        self._asking.take_answers()
 
     def grants(self) -> list[HeldGrant]:
         return self._store.grants()

@@ -1,6 +1,7 @@
 """What a service keeps: its open requests, the grants it holds, and the uses it has seen proven."""
 
 import json
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
@@ -15,6 +16,18 @@ KEPT_SECONDS = 86_400
 """How long a request stays after its end, for a resident who answered in its last second."""
 
 
+# Outcomes of a request.
+GIVEN, REFUSED, EXPIRED = "given", "refused", "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRequest:
+    jws: str
+    outcome: str | None
+    """None while nobody has answered."""
+    grant_id: str | None
+
+
 class KitStore:
     """Each method is one transaction."""
 
@@ -27,34 +40,33 @@ class KitStore:
             connection.execute(delete(asked).where(asked.c.expires <= now - KEPT_SECONDS))
             connection.execute(insert(asked).values(request_id=request_id, jws=jws, expires=expires))
 
-    def request(self, request_id: str) -> tuple[str, str | None] | None:
-        """The request's JWS, and the grant that answered it."""
+    def request(self, request_id: str) -> KeptRequest | None:
         with self._engine.begin() as connection:
-            row = connection.execute(
-                select(asked.c.jws, asked.c.grant_id).where(asked.c.request_id == request_id)
-            ).first()
-        return None if row is None else (row.jws, row.grant_id)
+            found = select(asked.c.jws, asked.c.outcome, asked.c.grant_id).where(asked.c.request_id == request_id)
+            row = connection.execute(found).first()
+        return None if row is None else KeptRequest(row.jws, row.outcome, row.grant_id)
 
     def unanswered(self) -> list[str]:
-        """Requests without a grant, the newest last."""
         with self._engine.begin() as connection:
-            rows = connection.execute(
-                select(asked.c.request_id).where(asked.c.grant_id.is_(None)).order_by(asked.c.expires)
-            )
-            return [row.request_id for row in rows]
+            found = select(asked.c.request_id).where(asked.c.outcome.is_(None)).order_by(asked.c.expires)
+            return list(connection.execute(found).scalars())
+
+    def close(self, request_id: str, outcome: str) -> None:
+        """Nobody needs to be asked about this request again."""
+        with self._engine.begin() as connection:
+            connection.execute(update(asked).where(asked.c.request_id == request_id).values(outcome=outcome))
 
     def keep(self, request_id: str, grant: VerifiedGrant) -> bool:
         """Keeps a grant, unless a withdrawal of its key came first. Raises MessageError where its id is another's."""
         known = KnownGrant(grant.id, grant.key.thumbprint, grant.digest, grant.service, grant.detail.attributes)
         with self._engine.begin() as connection:
             kept = learn(connection, known)
-            connection.execute(update(asked).where(asked.c.request_id == request_id).values(grant_id=grant.id))
+            answered = update(asked).where(asked.c.request_id == request_id)
+            connection.execute(answered.values(outcome=GIVEN, grant_id=grant.id))
             if effect(known.attributes, kept).ended_at is not None:
                 return False
-            if (
-                connection.execute(select(held_grant.c.grant_id).where(held_grant.c.grant_id == grant.id)).first()
-                is None
-            ):
+            here = select(held_grant.c.grant_id).where(held_grant.c.grant_id == grant.id)
+            if connection.execute(here).first() is None:
                 detail = json.dumps(grant.detail.to_json())
                 connection.execute(insert(held_grant).values(grant_id=grant.id, jws=grant.compact, detail=detail))
             return True

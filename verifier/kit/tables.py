@@ -15,7 +15,8 @@ asked = Table(
     Column("request_id", String, primary_key=True),
     Column("jws", String, nullable=False),
     Column("expires", BigInteger, nullable=False, index=True),
-    # Set once the answer was a grant.
+    # Null while nobody has answered; then ``given`` with its grant, ``refused`` or ``expired``.
+    Column("outcome", String, nullable=True, index=True),
     Column("grant_id", String, nullable=True),
 )
 

@@ -41,6 +41,21 @@ def test_refused_and_ended(service: Service) -> None:
     assert service.kit.answer("AAAAAAAAAAAAAAAAAAAAAA") == Lapsed()
 
 
+def test_answers_are_taken_together(service: Service, anna: Wallet) -> None:
+    city = service.city
+    good, bad, refused, pending = (service.kit.ask(service.detail()).request_id for _ in range(4))
+    for request_id in (bad, good):
+        request = city.consent.requests[request_id]
+        answered(service, city.signed_grant(anna, request, request.request.detail), request_id)
+    city.consent.answers[bad] = city.consent.answers[good]
+    city.consent.answers[refused] = "refused"
+    service.kit.take_answers()
+    assert [grant.grant_id for grant in service.kit.grants()] == [city.consent.answers[good]]
+    city.consent.requests.clear()
+    assert service.kit.answer(refused) == Declined(), "an end is remembered"
+    assert service.kit.answer(pending) == Lapsed() == service.kit.answer(pending)
+
+
 def answered(service: Service, signed: str, request_id: str) -> None:
     """The consent service says that this grant answers the request."""
     city = service.city

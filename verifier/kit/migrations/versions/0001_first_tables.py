@@ -36,10 +36,12 @@ def upgrade() -> None:
         sa.Column("request_id", sa.String(), nullable=False),
         sa.Column("jws", sa.String(), nullable=False),
         sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=True),
         sa.Column("grant_id", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("request_id"),
     )
     op.create_index("ix_asked_expires", "asked", ["expires"])
+    op.create_index("ix_asked_outcome", "asked", ["outcome"])
     op.create_table(
         "held_grant",
         sa.Column("grant_id", sa.String(), nullable=False),

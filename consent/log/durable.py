@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from consent.errors import LogInUse
@@ -21,7 +21,8 @@ def replace(path: Path, content: bytes, *, sync_folder: bool = True) -> None:
             os.fsync(handle)
         os.replace(temporary, path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.unlink(temporary)
         raise
     if sync_folder:
         sync(path.parent)
@@ -32,7 +33,8 @@ def make_folders(folder: Path, changed: set[Path]) -> None:
     if folder.is_dir():
         return
     make_folders(folder.parent, changed)
-    folder.mkdir(exist_ok=True)
+    with suppress(FileExistsError):
+        os.mkdir(folder)
     changed.add(folder.parent)
 
 

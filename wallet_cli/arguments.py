@@ -6,8 +6,9 @@ Each command names the module that does it; that module is imported when it is c
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wallet_cli.errors import UsageFault
 from wallet_cli.texts import Texts
@@ -15,8 +16,28 @@ from wallet_cli.texts import Texts
 RESOLUTION_FORM = "ATTRIBUTE=RESOLUTION"
 
 
+class Formatter(argparse.HelpFormatter):
+    """argparse's own words stand in no catalogue of ours; this one is given."""
+
+    def __init__(self, prog: str, *, usage_word: str, **more: Any) -> None:
+        super().__init__(prog, **more)
+        self._usage_word = usage_word
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        super().add_usage(usage, actions, groups, f"{self._usage_word}: " if prefix is None else prefix)
+
+
 class Parser(argparse.ArgumentParser):
     """Raises instead of leaving, so that ``--json`` also covers a wrong command line."""
+
+    def speak(self, texts: Texts) -> "Parser":
+        """Its headings in the person's language."""
+        self.formatter_class = partial(Formatter, usage_word=texts("help.usage"))
+        self._positionals.title, self._optionals.title = texts("help.arguments"), texts("help.options")
+        for action in self._actions:
+            if isinstance(action, argparse._HelpAction):
+                action.help = texts("help.help")
+        return self
 
     def error(self, message: str) -> NoReturn:
         raise UsageFault("usage", message)
@@ -25,19 +46,20 @@ class Parser(argparse.ArgumentParser):
 def build(texts: Texts) -> Parser:
     everywhere = _global_options(texts)
     parser = Parser(prog="wallet", description=texts("help.wallet"), parents=[everywhere], allow_abbrev=False)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    command = texts("help.command")
+    commands = parser.speak(texts).add_subparsers(metavar=command, required=True)
 
     def add(under: "argparse._SubParsersAction[Parser]", name: str, target: str | None) -> Parser:
         key = f"help.{target.replace(':', '.')}" if target else f"help.{name}"
         added = under.add_parser(
             name, help=texts(key), description=texts(key), parents=[everywhere], allow_abbrev=False
-        )
+        ).speak(texts)
         if target:
             added.set_defaults(run=target)
         return added
 
     def group(name: str) -> "argparse._SubParsersAction[Parser]":
-        return add(commands, name, None).add_subparsers(metavar="COMMAND", required=True)
+        return add(commands, name, None).add_subparsers(metavar=command, required=True)
 
     init = add(commands, "init", "init:run")
     init.add_argument("--sandbox", action="store_true", help=texts("help.sandbox"))

@@ -3,6 +3,7 @@
 0 done, 1 refused or failed, 2 wrong command line (WIRE section A).
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -34,6 +35,10 @@ def main(argv: Sequence[str] | None = None, *, world: World | None = None) -> in
         return USAGE if isinstance(fault, UsageFault) else REFUSED
     except KeyboardInterrupt:
         _report(world.terminal, words, "declined", "interrupted at the terminal")
+        return REFUSED
+    except BrokenPipeError:
+        # Whoever read our text has read enough (``wallet history | head``).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return REFUSED
     except Exception as fault:
         code = _code_of(fault)

@@ -98,7 +98,8 @@ class Network:
     transport: "httpx.BaseTransport | None" = None
     cookies: dict[str, dict[str, str]] | None = None
     """Origin → its cookies; None = kept for nobody. See `session`."""
-    _client: "httpx.Client | None" = None
+    _clients: "dict[bool, httpx.Client]" = field(default_factory=dict)
+    """By whether they speak TLS; made when first needed."""
 
     def session(self) -> "Network":
         """The same network with a cookie jar of its own, for one conversation with one party."""
@@ -122,10 +123,11 @@ class Network:
         except FetchError as fault:
             raise NetworkError("address_refused", str(fault)) from None
         try:
-            request = self._http().build_request(
+            client = self._http(url)
+            request = client.build_request(
                 method, self._mapped(url), headers=self._headers(url, headers), content=content
             )
-            answer = self._http().send(request, stream=True)
+            answer = client.send(request, stream=True)
             try:
                 body = bytearray()
                 for chunk in answer.iter_bytes():
@@ -179,22 +181,25 @@ class Network:
             except CookieError:
                 continue
 
-    def _http(self) -> "httpx.Client":
+    def _http(self, url: str) -> "httpx.Client":
         import ssl
 
         import httpx
 
-        if self._client is None:
-            # The system's own certificates; environment variables for proxies are not followed.
-            self._client = httpx.Client(
+        # Reading the system's own certificates takes longer than most requests; http has no use for them.
+        tls = self._mapped(url).startswith("https:") and self.transport is None
+        if tls not in self._clients:
+            # Environment variables for proxies are not followed.
+            self._clients[tls] = httpx.Client(
                 transport=self.transport,
-                verify=ssl.create_default_context() if self.transport is None else False,
+                verify=ssl.create_default_context() if tls else False,
                 timeout=TIMEOUT_SECONDS,
                 follow_redirects=False,
                 trust_env=False,
             )
-        self._client.cookies.clear()
-        return self._client
+        client = self._clients[tls]
+        client.cookies.clear()
+        return client
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,15 @@ seventy who has never read a standard: no word of a protocol, no word of English
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 LANGUAGES = ("es", "ca", "en")
 FALLBACK = "en"
+PAIRWISE_PATH = "ids."
+"""What follows is the party that alone knows the number (DESIGN section 5)."""
+
 _FOLDER = Path(__file__).with_name("languages")
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
@@ -69,13 +73,24 @@ class Texts:
                     return text
         return next(iter(by_language.values()), None)
 
-    def claim(self, path: str) -> str:
-        """Our word for a claim of a credential, by its dotted path."""
-        if path.startswith("ids."):
+    def claim(self, path: str, names: Callable[[str], Mapping[str, str]] = lambda _: {}) -> str:
+        """Our word for a claim of a credential, by its dotted path; ``names``: how a party is called."""
+        if path.startswith(PAIRWISE_PATH):
             from wallet_cli.terminal import plain
 
-            return self("claim.pairwise", party=plain(path.removeprefix("ids.")))
+            party = path.removeprefix(PAIRWISE_PATH)
+            return self("claim.pairwise", party=plain(self.pick(names(party)) or party))
         return self.label("claim", path)
+
+    def value(self, value: Any) -> str:
+        """A claim's value, for its owner's screen."""
+        from wallet_cli.terminal import plain
+
+        if isinstance(value, bool):
+            return self("value.yes" if value else "value.no")
+        if isinstance(value, dict | list):
+            return ", ".join(map(self.value, value.values() if isinstance(value, dict) else value))
+        return plain(str(value))
 
     def label(self, group: str, name: str) -> str:
         """Our word for a known name (``claim.birthdate``), else the name itself, made harmless."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from wallet_cli.errors import WalletError
 from wallet_cli.invocation import Invocation
-from wallet_cli.store import credentials
+from wallet_cli.store import credentials, trust
 from wallet_cli.store.credentials import Credential
 from wallet_cli.terminal import plain
 
@@ -16,14 +16,14 @@ def list_all(call: Invocation) -> None:
     with call.store() as store:
         held = [_line(store, credential, call.world.now) for credential in credentials.credentials(store)]
         names = {credential.id: credential.names for credential in credentials.credentials(store)}
+        called = trust.all_names(store)
     if not held:
         call.terminal.say(call.texts("list.empty"))
     for line in held:
         name = call.texts.pick(names[line["id"]]) or line["type"]
         until = call.texts.date(line["valid_until"]) if line["valid_until"] else call.texts("list.expired")
-        call.terminal.say(
-            call.texts("list.line", id=line["id"], name=plain(name), issuer=plain(line["issuer"]), until=until)
-        )
+        issuer = plain(call.texts.pick(called.get(line["issuer"], {})) or line["issuer"])
+        call.terminal.say(call.texts("list.line", id=line["id"], name=plain(name), issuer=issuer, until=until))
         call.terminal.say("    " + call.texts.count("list.copies", line["copies"]))
     call.terminal.result({"credentials": held})
 
@@ -36,11 +36,13 @@ def show(call: Invocation) -> None:
         credential = find(store, call.arguments.id)
         line = _line(store, credential, call.world.now)
         copies = credentials.copies(store, credential.id)
+        names = trust.all_names(store)
+    issuer = call.texts.pick(names.get(credential.issuer, {})) or credential.issuer
     claims = parse.peek(copies[-1].body).claims if copies else {}
     call.terminal.say(f"{plain(call.texts.pick(credential.names) or credential.type)} ({credential.id})")
-    call.terminal.say("  " + call.texts("show.issuer", issuer=plain(credential.issuer)))
+    call.terminal.say("  " + call.texts("show.issuer", issuer=plain(issuer)))
     for path, value in leaves(claims):
-        call.terminal.say(f"  {call.texts.claim(path)}: {plain(str(value))}")
+        call.terminal.say(f"  {call.texts.claim(path, lambda party: names.get(party, {}))}: {call.texts.value(value)}")
     call.terminal.say("  " + call.texts.count("list.copies", line["copies"]))
     call.terminal.result({**line, "claims": claims})
 

@@ -19,8 +19,10 @@ class Caller:
     nonce: str = ""
     """The newest ``Proof-Nonce``; it is good for any request for five minutes."""
 
-    def get(self, url: str, *, accept: str = JSON) -> Answer:
-        return self._send("GET", url, {"Accept": accept}, b"", with_jwk=False)
+    def get(self, url: str, *, accept: str = JSON, language: str | None = None) -> Answer:
+        """``language``: only where the answer is written for a person; else it would tell one wallet from another."""
+        headers = {"Accept": accept} if language is None else {"Accept": accept, "Accept-Language": language}
+        return self._send("GET", url, headers, b"", with_jwk=False)
 
     def post(self, url: str, value: Any, *, with_jwk: bool = False) -> Answer:
         body = strict_json.compact(value)

@@ -50,7 +50,8 @@ def keep(errand: Errand, at: OpenAccount, grant: HeldGrant) -> bool:
     receipt_id = _receipt_id(description)
     if receipt_id is None:
         return False
-    answer = at.caller.get(f"{at.base}/me/receipts/{receipt_id}", accept=MEDIA_RECEIPT).expect(200, what=_WHAT)
+    address = f"{at.base}/me/receipts/{receipt_id}"
+    answer = at.caller.get(address, accept=MEDIA_RECEIPT, language=errand.texts.language).expect(200, what=_WHAT)
     try:
         served = parse_served(answer.object(what=_WHAT))
         if served.proof is None:

@@ -1,7 +1,6 @@
 """What the screen says before anything is shown: who asks, what exactly, why, and for how long."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from wallet_cli.errand import Errand
 from wallet_cli.present.choose import IDS, PAIRWISE, Part
@@ -43,15 +42,7 @@ def claim_line(errand: Errand, request: Request, part: Part, location: Sequence[
     if part.held.vct == PAIRWISE and location[:1] == (IDS,):
         return errand.texts("claim.pairwise", party=_organisation(errand, request, location))
     label = errand.texts.claim(".".join(map(str, location)))
-    return f"{label}: {value_words(errand, part.value(tuple(location)))}"
-
-
-def value_words(errand: Errand, value: Any) -> str:
-    if isinstance(value, bool):
-        return errand.texts("value.yes" if value else "value.no")
-    if isinstance(value, dict | list):
-        return ", ".join(value_words(errand, item) for item in (value.values() if isinstance(value, dict) else value))
-    return plain(str(value))
+    return f"{label}: {errand.texts.value(part.value(tuple(location)))}"
 
 
 def _organisation(errand: Errand, request: Request, location: Sequence[str | int]) -> str:

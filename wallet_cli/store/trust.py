@@ -1,5 +1,7 @@
 """Whom this wallet believes: anchors, signed lists, issuers known by their address."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -41,6 +43,21 @@ def keep_only_registry(store: Store, registry: StoredRegistry) -> None:
     """One wallet, one list: two that name the same party differently would leave the choice to chance."""
     store.change("DELETE FROM registry")
     store.change("INSERT INTO registry VALUES (?, ?, ?)", registry.url, registry.jws, registry.version)
+
+
+def remember_names(store: Store, names: Mapping[str, Mapping[str, str]]) -> None:
+    """Party id or issuer's address → its names by language. Forgets nobody: the history speaks of them still."""
+    for identifier, called in names.items():
+        store.change(
+            "INSERT INTO party_name VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET names = excluded.names",
+            identifier,
+            json.dumps(dict(called), ensure_ascii=False),
+        )
+
+
+def all_names(store: Store) -> dict[str, dict[str, str]]:
+    """Party id or issuer's address → its names by language; who was never on the list is not there."""
+    return {str(row[0]): dict(json.loads(row[1])) for row in store.rows("SELECT id, names FROM party_name")}
 
 
 def registries(store: Store) -> list[StoredRegistry]:

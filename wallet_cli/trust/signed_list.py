@@ -22,8 +22,7 @@ def add(network: "Network", store: "Store", url: str, *, now: int) -> VerifiedRe
     before = _kept(store, url)
     compact = _fetch(network, url)
     found = verify_registry(compact, anchors=anchors, now=now, minimum_version=before.version if before else 0)
-    with store.transaction():
-        trust.keep_only_registry(store, StoredRegistry(url, compact, found.version))
+    _keep(store, StoredRegistry(url, compact, found.version), found)
     return found
 
 
@@ -43,9 +42,16 @@ def current(network: "Network", store: "Store", *, now: int) -> VerifiedRegistry
     except (NetworkError, TrustError):
         return verify_registry(kept.jws, anchors=anchors, now=now, minimum_version=kept.version)
     if compact != kept.jws:
-        with store.transaction():
-            trust.keep_only_registry(store, StoredRegistry(kept.url, compact, found.version))
+        _keep(store, StoredRegistry(kept.url, compact, found.version), found)
     return found
+
+
+def _keep(store: "Store", stored: StoredRegistry, found: VerifiedRegistry) -> None:
+    names = {party.id: party.name for party in found.parties}
+    names |= {party.issuer: party.name for party in found.parties if party.issuer is not None}
+    with store.transaction():
+        trust.keep_only_registry(store, stored)
+        trust.remember_names(store, names)
 
 
 def _fetch(network: "Network", url: str) -> str:

@@ -9,7 +9,7 @@ from identity.trust.issuer_metadata import IssuerMetadata, metadata_url
 from identity.trust.issuers import IssuerTrust, TrustedIssuer
 from identity.trust.registry import Party, VerifiedRegistry
 from wallet_cli.consents.parties import Parties
-from wallet_cli.errors import ConsentRefused, OfferError
+from wallet_cli.errors import ConsentRefused, OfferError, WalletError
 from wallet_cli.network import Network
 from wallet_cli.store import trust
 from wallet_cli.trust import signed_list
@@ -39,9 +39,12 @@ class Trust:
         return trust.anchors(self._store, use)
 
     def list(self) -> VerifiedRegistry | None:
-        """None where this wallet has none. Raises TrustError where it has one that cannot be believed."""
+        """None where this wallet has none. Raises WalletError where it has one that cannot be believed."""
         if not self._asked:
-            self._list = signed_list.current(self._network, self._store, now=self.now)
+            try:
+                self._list = signed_list.current(self._network, self._store, now=self.now)
+            except TrustError as fault:
+                raise WalletError("registry_refused", str(fault)) from None
             self._asked = True
         return self._list
 
@@ -57,7 +60,7 @@ class Trust:
         try:
             found = self.list()
             return {} if found is None else found.party(party_id, now=self.now).name
-        except TrustError:
+        except (TrustError, WalletError):
             return {}
 
     def offered_by(self, credential_issuer: str) -> Party | None:

@@ -115,3 +115,24 @@ def test_a_command_that_stays_at_home_loads_no_network(wallet: Wallet) -> None:
     environment = {**os.environ, "WALLET_PASSPHRASE_FILE": str(wallet.passphrase_file)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize(
+    "module", ["card", "consent", "credentials", "history", "init", "offer", "present", "receipt", "timeline", "trust"]
+)
+def test_no_command_imports_a_server(module: str) -> None:
+    script = (
+        f"import sys, wallet_cli.commands.{module}\n"
+        "heavy = {'fastapi','starlette','uvicorn','sqlmodel','sqlalchemy','pydantic','httpx','joserfc','jinja2',\n"
+        "         'pyhanko_certvalidator'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_has_read_enough(wallet: Wallet) -> None:
+    command = f"{sys.executable} -m wallet_cli history --store {wallet.folder} | head -c 0"
+    environment = {**os.environ, "WALLET_PASSPHRASE_FILE": str(wallet.passphrase_file)}
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, env=environment)
+    assert done.stderr == ""

@@ -392,7 +392,7 @@ def test_an_expired_list_refuses(bare_wallet: Wallet, city: City, issuer: Issuer
     city.answer("GET", "http://localhost:8100/registry", lambda _: httpx.Response(200, text=kept))
     verifier = VerifierScript(city, NAME, mode="direct_post.jwt")
     result = wallet.run("present", strict_link(verifier), "--yes", "--json")
-    assert (result.code, result.json["error"]) == (1, "untrusted")
+    assert (result.code, result.json["error"]) == (1, "registry_refused")
     assert not any(address.startswith(VERIFIER) for _, address in city.asked)
 
 

@@ -62,7 +62,8 @@ def test_every_refusal_has_its_sentence() -> None:
 def test_no_sentence_stands_unused() -> None:
     spelled = set(re.findall(r"""["']([a-z0-9_.]+)["']""", "\n".join(sources())))
     built = ("help.", "error.", "month.", "duration.", "act.", "claim.", "attribute.", "purpose.", "resolution.",
-             "procedure.", "state.", "kind.", "door.", "finding.", "withdraw.", "needless.", "think.")  # fmt: skip
+             "procedure.", "state.", "kind.", "door.", "finding.", "type.", "withdraw.", "needless.",
+             "think.")  # fmt: skip
     unused = {
         key
         for key in CATALOGUES["en"]
@@ -94,3 +95,33 @@ def test_dates_durations_and_other_parties_words() -> None:
     assert catalan.pick({"en": "Tax office", "ca-ES": "Hisenda"}) == "Hisenda"
     assert catalan.pick({"fr": "Fisc"}) == "Fisc"
     assert catalan.pick({}) is None
+
+
+def test_what_a_timeline_finds_has_its_sentences() -> None:
+    codes = {code for source in sources() for code in re.findall(r"""Finding\(\s*["']([a-z_]+)["']""", source)}
+    assert len(codes) == 6
+    assert all({f"finding.{code}", f"error.{code}"} <= CATALOGUES["en"].keys() for code in codes)
+
+
+def test_every_kind_state_and_answer_has_its_word() -> None:
+    from consent.grant.decision import State
+    from consent.ledger.leaf import Kind
+    from wallet_cli.consents import withdraw
+
+    words = CATALOGUES["en"].keys()
+    assert {f"kind.{kind.word}" for kind in Kind} <= words
+    assert {f"state.{state.word}" for state in State} | {"state.sending"} <= words
+    answers = (*withdraw.STATES, withdraw.NOTED, withdraw.MISSING)
+    assert {f"door.answered.{answer}" for answer in answers} <= words
+    assert {f"door.{door}" for door in withdraw.DOORS} <= words
+    assert {f"withdraw.{state}" for state in (*withdraw.STATES, withdraw.MISSING)} <= words
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_help_is_in_the_persons_language(language: str) -> None:
+    from wallet_cli import arguments
+
+    shown = arguments.build(texts.load(language)).format_help()
+    assert shown.startswith(CATALOGUES[language]["help.usage"])
+    if language != "en":
+        assert not re.search(r"\b(usage|options|arguments|show this)\b", shown)

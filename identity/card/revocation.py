@@ -102,7 +102,7 @@ def check_answer(
         # 8
         _require_entitled(answer, path, now=now)
         if single.certificate_status != ocsp.OCSPCertStatus.GOOD:
-            raise CardStatusUnavailable(f"{_WHAT}: neither good nor revoked")
+            raise CardStatusUnavailable(f"{_WHAT}: its responder says that it is not good")
     except _UNREADABLE:
         raise CardStatusUnavailable(f"{_WHAT}: the answer cannot be read") from None
 

@@ -310,6 +310,12 @@ def test_revoked_into_good(mint: Mint) -> None:
     unavailable(mint, Answer(mint, status=REVOKED, change=good), "not signed by who may sign it")
 
 
+def test_revoked_is_not_good_whatever_the_library_says(mint: Mint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("identity.card.revocation._require_entitled", lambda *_, **__: None)
+    check(mint, Answer(mint))
+    unavailable(mint, Answer(mint, status=REVOKED), "not good")
+
+
 def test_a_check_that_wants_to_wait() -> None:
     """The library may not fetch; if it ever did, nothing would be good."""
     with pytest.raises(CardStatusUnavailable, match="wanted to fetch"):

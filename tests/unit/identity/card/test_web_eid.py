@@ -66,6 +66,12 @@ def test_the_signed_text_is_two_raw_hashes() -> None:
         assert web_eid.signed_bytes(ORIGIN, NONCE, algorithm) == expected
 
 
+@pytest.mark.parametrize("algorithm", ["EdDSA", "none", ""])
+def test_there_is_no_signed_text_without_a_hash(algorithm: str) -> None:
+    with pytest.raises(CardError, match="algorithm is not one of"):
+        web_eid.signed_bytes(ORIGIN, NONCE, algorithm)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

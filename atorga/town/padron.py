@@ -198,11 +198,6 @@ def write_register(path: Path, everybody: Sequence[Resident]) -> None:
     )
 
 
-def row_of(everybody: Sequence[Resident], one: Resident) -> int:
-    """The row number in the padrón."""
-    return everybody.index(one) + 1
-
-
 def _write(path: Path, tables: str, rows: Sequence[tuple[str, Sequence[tuple[object, ...]]]]) -> None:
     """Whole or not at all; nobody else may read it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

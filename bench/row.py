@@ -6,12 +6,21 @@ from typing import Literal
 
 from bench.measure import Unit
 
-Verdict = Literal["goal", "gate", "FAIL", "below goal"]
+Verdict = Literal["goal", "gate", "FAIL", "below goal", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
 class FasterThan:
     """Our operation against a peer's: peer ÷ ours must be at least that."""
+
+    peer: str
+    gate: float | None
+    goal: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """Our operation against a peer that does less: ours ÷ peer must be at most that."""
 
     peer: str
     gate: float | None
@@ -37,7 +46,7 @@ class PerSecond:
     goal: float | None
 
 
-Target = FasterThan | WithinFloor | PerSecond
+Target = FasterThan | AtMost | WithinFloor | PerSecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ class Result:
         if self.goal is not None and self._holds(self.goal):
             return "goal"
         if self.gate is None:
-            return "below goal"
+            return "shown" if self.goal is None else "below goal"
         return "gate" if self._holds(self.gate) else "FAIL"
 
     def _holds(self, bound: float) -> bool:
@@ -105,6 +114,10 @@ def judge(row: Row, ours: Measured, peers: Mapping[str, Measured], units: list[U
                 other = peers[peer]
                 ratio = other.best_units / ours.best_units
                 results.append(Result(row.name, peer, mine, f"{other.best_us:,.1f} µs", ratio, "≥", gate, goal))
+            case AtMost(peer, gate, goal):
+                other = peers[peer]
+                ratio = ours.best_units / other.best_units
+                results.append(Result(row.name, peer, mine, f"{other.best_us:,.1f} µs", ratio, "≤", gate, goal))
             case WithinFloor(floor, microseconds, gate, goal):
                 # Each round against its own floor: a slow minute is slow for both.
                 floors = [microseconds(unit) for unit in units]

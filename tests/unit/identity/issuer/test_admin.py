@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from atorga.town.issuer_admin import issuer_admin_routes
 from identity.issuer.app import make_app
 from identity.openid4vci.spec import PRE_AUTHORIZED
-from tests.unit.identity.issuer.conftest import BASE, ISSUER, City
+from tests.issuer_city import BASE, ISSUER, City
 
 TOKEN = "the-token-of-the-town"
 PERSON, RESIDENCY = "person-id-sd-jwt", "residency-sd-jwt"

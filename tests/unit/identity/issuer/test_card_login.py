@@ -15,7 +15,7 @@ from identity.issuer.authorization import CODE_SECONDS, REQUEST_SECONDS
 from identity.issuer.store.requests import MAX_CHALLENGES, MAX_SESSIONS
 from identity.keys.signer import SoftwareSigner
 from identity.openid4vci.redirect import RedirectPolicy
-from tests.unit.identity.issuer.conftest import (
+from tests.issuer_city import (
     BASE,
     CHALLENGE,
     CLIENT,

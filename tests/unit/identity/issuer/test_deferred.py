@@ -7,7 +7,7 @@ import pytest
 from identity.formats.sd_jwt_vc.parse import peek
 from identity.issuer.issuing import DEFERRED_SECONDS
 from identity.issuer.store.deferred import Decision
-from tests.unit.identity.issuer.conftest import ISSUER, City, Wallet
+from tests.issuer_city import ISSUER, City, Wallet
 
 RESIDENCY, PERSON = "residency-sd-jwt", "person-id-sd-jwt"
 

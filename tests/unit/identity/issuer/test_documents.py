@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from identity.issuer.app import make_app
 from identity.openid4vci.spec import GRANT_TYPES
 from identity.trust import spec as trust
-from tests.unit.identity.issuer.conftest import BASE, ISSUER, City
+from tests.issuer_city import BASE, ISSUER, City
 
 
 def test_issuer_metadata(city: City) -> None:

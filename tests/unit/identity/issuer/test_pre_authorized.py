@@ -12,7 +12,7 @@ from identity.formats.sd_jwt_vc import parse as sd_jwt_vc
 from identity.issuer.offers import OFFER_SECONDS, digits
 from identity.issuer.person import Subject
 from identity.keys.signer import SoftwareSigner
-from tests.unit.identity.issuer.conftest import ISSUER, City, Wallet
+from tests.issuer_city import ISSUER, City, Wallet
 
 PERSON, RESIDENCY, PAIRWISE = "person-id-sd-jwt", "residency-sd-jwt", "pairwise-sd-jwt"
 

@@ -12,7 +12,7 @@ from identity.formats.sd_jwt_vc.parse import UnverifiedSdJwtVc, peek
 from identity.issuer import pairwise
 from identity.issuer.person import Person, Subject, format_subject, parse_subject
 from identity.keys.keyed_hash import InProcessKeyedHash
-from tests.unit.identity.issuer.conftest import NOW, RESIDENTS, City, Wallet
+from tests.issuer_city import NOW, RESIDENTS, City, Wallet
 
 CONFIGURATIONS = ("person-id-sd-jwt", "residency-sd-jwt", "pairwise-sd-jwt")
 MIREIA = ("Mireia", "Puig", "00000001R", "1990-02-28")

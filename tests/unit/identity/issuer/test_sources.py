@@ -15,7 +15,7 @@ from identity.issuer.credential_type import LANGUAGES, bundled, read
 from identity.issuer.person import Person, Subject
 from identity.issuer.register import Register, open_register
 from identity.keys.keyed_hash import KeyedHashClient
-from tests.unit.identity.issuer.conftest import City
+from tests.issuer_city import City
 
 TYPES = Path(__file__).parents[4] / "identity" / "issuer" / "types"
 GOOD = (TYPES / "residency.toml").read_text()

@@ -12,7 +12,7 @@ from identity.issuer.revocation import AT_ONCE, WITH_THE_DAY
 from identity.issuer.status_places import place
 from identity.keys.public_key import PublicKey
 from identity.status.token import VerifiedStatusList, verify_status_list
-from tests.unit.identity.issuer.conftest import ISSUER, NOW, City, Wallet
+from tests.issuer_city import ISSUER, NOW, City, Wallet
 
 RESIDENCY = "residency-sd-jwt"
 DAY = 86_400

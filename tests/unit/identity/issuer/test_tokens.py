@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from identity.keys.signer import SoftwareSigner
-from tests.unit.identity.issuer.conftest import ISSUER, City, Wallet
+from tests.issuer_city import ISSUER, City, Wallet
 
 PERSON, RESIDENCY = "person-id-sd-jwt", "residency-sd-jwt"
 

@@ -113,6 +113,7 @@ class Network:
         headers: Mapping[str, str] | None = None,
         content: bytes | str | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> Answer:
         """Raises NetworkError where the address is not permitted, nobody answers, or too much comes."""
         import httpx
@@ -125,7 +126,11 @@ class Network:
         try:
             client = self._http(url)
             request = client.build_request(
-                method, self._mapped(url), headers=self._headers(url, headers), content=content
+                method,
+                self._mapped(url),
+                headers=self._headers(url, headers),
+                content=content,
+                timeout=timeout_seconds,
             )
             answer = client.send(request, stream=True)
             try:
@@ -193,7 +198,6 @@ class Network:
             self._clients[tls] = httpx.Client(
                 transport=self.transport,
                 verify=ssl.create_default_context() if tls else False,
-                timeout=TIMEOUT_SECONDS,
                 follow_redirects=False,
                 trust_env=False,
             )

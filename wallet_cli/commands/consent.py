@@ -83,7 +83,7 @@ def withdraw(call: Invocation) -> None:
     if arguments.attribute and not arguments.id:
         raise UsageFault("usage", "--attribute: goes with one permission")
     with errand.begun(call) as work:
-        parties = work.trust.parties()
+        parties = work.trust.doors()
         grants = _meant(work)
         attributes = _attributes(grants, arguments.attribute)
         prepared = [(one, *withdrawal.prepare(call.world, work.store, parties, one, attributes)) for one in grants]

@@ -21,7 +21,7 @@ from identity.keys.signer import SoftwareSigner
 from wallet_cli.consents.parties import CONSENT, HOLDER, SERVICE, Parties
 from wallet_cli.consents.public_log import key_for
 from wallet_cli.errors import ConsentRefused, NetworkError
-from wallet_cli.network import JSON, JWT, Network
+from wallet_cli.network import JSON, JWT, TIMEOUT_SECONDS, Network
 from wallet_cli.store import consents, history
 from wallet_cli.store.consents import HeldGrant
 from wallet_cli.store.database import Store
@@ -30,6 +30,9 @@ from wallet_cli.world import World
 TRIES = 3
 PAUSES_SECONDS = (0.5, 2.0)
 """Between tries: longer than a restart of a worker, shorter than a person's patience."""
+
+AGAIN_SECONDS = 3.0
+"""For a door that did not answer before: the person wants something else now."""
 
 MISSING, NOTED, WITHDRAWN = "missing", "noted", "withdrawn"
 STATES = (WITHDRAWN, "given", "paused")
@@ -87,6 +90,7 @@ def deliver(
     signed: str,
     *,
     tries: int = TRIES,
+    timeout_seconds: float = TIMEOUT_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
     """Knocks at every door that has not answered yet."""
@@ -98,7 +102,7 @@ def deliver(
         if attempt:
             sleep(PAUSES_SECONDS[attempt - 1])
         for door in missing:
-            answer = _knock(network, door.address, signed)
+            answer = _knock(network, door.address, signed, timeout_seconds)
             if answer is None:
                 continue
             effective_at = answer.get("effective_at")
@@ -123,16 +127,17 @@ def deliver(
 def knock_again(network: Network, store: Store) -> list[Outcome]:
     """One try at every door that never answered, by whatever command comes next; those now complete."""
     again = [
-        deliver(network, store, jti, grant_id, signed, tries=1)
+        deliver(network, store, jti, grant_id, signed, tries=1, timeout_seconds=AGAIN_SECONDS)
         for jti, grant_id, signed in consents.open_withdrawals(store)
     ]
     return [outcome for outcome in again if outcome.complete]
 
 
-def _knock(network: Network, address: str, signed: str) -> dict[str, Any] | None:
+def _knock(network: Network, address: str, signed: str, timeout_seconds: float) -> dict[str, Any] | None:
     """What a door answers; None where it has to be tried again."""
     try:
-        answer = network.send("POST", address, headers={"Content-Type": JWT, "Accept": JSON}, content=signed)
+        headers = {"Content-Type": JWT, "Accept": JSON}
+        answer = network.send("POST", address, headers=headers, content=signed, timeout_seconds=timeout_seconds)
         if answer.status not in (200, 202):
             return None
         body = answer.object(what="withdrawal answer")

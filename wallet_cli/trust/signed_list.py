@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from identity.errors import TrustError
+from identity.codec.members import integer
+from identity.envelope import jws
+from identity.errors import IdentityError, TrustError
 from identity.trust import spec
-from identity.trust.registry import VerifiedRegistry, verify_registry
+from identity.trust.registry import MAX_BYTES, VerifiedRegistry, verify_registry
 from wallet_cli.errors import NetworkError, WalletError
 from wallet_cli.store import trust
 from wallet_cli.store.trust import StoredRegistry
@@ -44,6 +46,21 @@ def current(network: "Network", store: "Store", *, now: int) -> VerifiedRegistry
     if compact != kept.jws:
         _keep(store, StoredRegistry(kept.url, compact, found.version), found)
     return found
+
+
+def last_known(store: "Store") -> VerifiedRegistry | None:
+    """The kept list as it was when it was signed, however old. Raises TrustError where nobody of ours signed it.
+
+    For withdrawals alone: they tell nobody a secret, and must not fail because the list has expired.
+    """
+    kept = next(iter(trust.registries(store)), None)
+    if kept is None:
+        return None
+    try:
+        signed = integer(jws.parse(kept.jws, what="registry", max_bytes=MAX_BYTES).claims(), "iat", what="registry")
+    except IdentityError as fault:
+        raise TrustError(str(fault)) from None
+    return verify_registry(kept.jws, anchors=_anchors(store), now=signed)
 
 
 def _keep(store: "Store", stored: StoredRegistry, found: VerifiedRegistry) -> None:

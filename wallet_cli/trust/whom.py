@@ -55,6 +55,18 @@ class Trust:
             raise ConsentRefused("registry_missing", "registry: none was added")
         return Parties(found, self.now)
 
+    def doors(self) -> Parties:
+        """For withdrawals: where the list can no longer be believed, what it said last. Raises ConsentRefused."""
+        try:
+            return self.parties()
+        except WalletError as fault:
+            if fault.code != "registry_refused":
+                raise
+            old = signed_list.last_known(self._store)
+            if old is None:
+                raise
+            return Parties(old, old.issued)
+
     def name_of(self, party_id: str) -> Mapping[str, str]:
         """For the screen; empty where the list does not know the party today."""
         try:

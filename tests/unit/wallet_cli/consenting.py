@@ -114,12 +114,14 @@ class Permissions:
         self.engine.dispose()
 
     def forward(self, request: httpx.Request) -> httpx.Response:
-        """The consent service's own answer."""
+        """The consent service's own answer; of a grant once it is logged, so that a receipt is there."""
         answer = self._runner.run(
             self._http.request(
                 request.method, str(request.url), content=request.content or None, headers=dict(request.headers)
             )
         )
+        if answer.status_code == 201 and "receipt" in answer.json():
+            assert self.office.sequencer.wait(base64url.decode(answer.json()["grant_id"]), 1, seconds=30)
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
     # ── the consent service's own presentation ───────────────────────────────────────────────

@@ -12,7 +12,7 @@ from consent.grant.detail import Term
 from consent.grant.withdrawal import verify_withdrawal
 from identity.keys.agreement import AgreementPrivateKey
 from identity.keys.signer import SoftwareSigner
-from tests.unit.wallet_cli.city import CONSENT, HOLDER, PAIRWISE, PERSON_ID, PORTAL, City, party
+from tests.unit.wallet_cli.city import CONSENT, HOLDER, PAIRWISE, PERSON_ID, PORTAL, REGISTRY, City, party
 from tests.unit.wallet_cli.conftest import Result, Wallet
 from tests.unit.wallet_cli.consenting import DAY, HOUSEHOLD, INCOME, Permissions, down
 from tests.unit.wallet_cli.issuing import SECRETS, IssuerScript
@@ -466,6 +466,28 @@ def test_what_is_no_receipt(resident: Wallet, tmp_path: Path, content: str) -> N
     assert resident.run("receipt", "verify", str(tmp_path / "r"), "--json").json["error"] == "receipt_invalid"
 
 
+def test_a_receipt_that_is_only_promised_comes_later(resident: Wallet, city: City, permissions: Permissions) -> None:
+    def promised(request: httpx.Request) -> httpx.Response:
+        answer = permissions.forward(request)
+        if answer.status_code != 200:
+            return answer
+        value = answer.json()
+        value |= {"leaf_index": None, "promise": "not read before the leaf is there"}
+        del value["tlog_proof"]
+        return httpx.Response(200, json=value)
+
+    city.answer("GET", f"{CONSENT}/me/receipts/*", promised)
+    result = resident.run("consent", "grant", permissions.ask(), "--yes", "--json")
+    assert result.code == 0
+    assert "not here yet" in result.err
+    grant_id = result.json["grant_id"]
+    assert (
+        resident.run("consent", "show", grant_id, "--receipt", "/nowhere", "--json").json["error"] == "receipt_missing"
+    )
+    city.answer("GET", f"{CONSENT}/me/receipts/*", permissions.forward)
+    assert resident.run("consent", "show", grant_id, "--json").json["receipt"]["type"] == "ConsentReceipt"
+
+
 def test_a_receipt_about_something_else_is_loud(resident: Wallet, city: City, permissions: Permissions) -> None:
     """The consent service hands out the receipt of another grant of the same resident."""
     served: list[bytes] = []
@@ -551,6 +573,17 @@ def test_where_nobody_answers_it_is_said_and_tried_again(
     result = resident.run("consent", "withdraw", grant_id, "--json")
     assert result.json["state"] == "withdrawn"
     assert len(set(permissions.withdrawals["holder"])) == 1
+
+
+def test_an_expired_list_does_not_stand_in_the_way(resident: Wallet, city: City, permissions: Permissions) -> None:
+    grant_id = give(resident, permissions)
+    old = city.signed_list()
+    city.answer("GET", REGISTRY, lambda _: httpx.Response(200, text=old))
+    resident.now = resident.now + 2 * DAY
+    link = permissions.ask()
+    assert resident.run("consent", "grant", link, "--yes", "--json").json["error"] == "registry_refused"
+    assert resident.run("consent", "withdraw", grant_id, "--json").json["state"] == "withdrawn"
+    assert len(permissions.withdrawals["holder"]) == 1
 
 
 def test_one_attribute(resident: Wallet, permissions: Permissions, city: City) -> None:

@@ -9,8 +9,11 @@ import os
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -36,6 +39,12 @@ NOW = (START_MINUTE + 10 * 366 * 24 * 60) * 60
 
 SIZES = (0, 1, 5, 255, 256, 257, 513, 70_000)
 
+
+class Files(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 GoAudit = Callable[..., dict[str, Any]]
 
 
@@ -53,7 +62,7 @@ def go_audit(tmp_path_factory: pytest.TempPathFactory) -> GoAudit:
     built = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
     assert built.returncode == 0, built.stderr
 
-    def run(log: Path, *more: str, vkey: str = KEY.format()) -> dict[str, Any]:
+    def run(log: Path | str, *more: str, vkey: str = KEY.format()) -> dict[str, Any]:
         ran = subprocess.run(
             [str(program), "-vkey", vkey, *more, str(log)], capture_output=True, text=True, check=False, timeout=120
         )
@@ -103,6 +112,20 @@ def test_every_kept_checkpoint_is_the_beginning(go_audit: GoAudit, tmp_path: Pat
     assert len(kept) > 3
     verdict = go_audit(tmp_path, *(option for path in kept for option in ("-old", str(path))))
     assert verdict["verdict"] == "ok" and verdict["consistency"] == len(kept)
+
+
+def test_it_reads_a_served_log(go_audit: GoAudit, tmp_path: Path) -> None:
+    write(tmp_path, random_history(3, 700).entries)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(tmp_path)))
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}/"
+        assert go_audit(address)["size"] == 700
+        (tmp_path / "tile/0/001").unlink()
+        assert go_audit(address)["verdict"] == "refused"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_cosignatures(go_audit: GoAudit, tmp_path: Path) -> None:

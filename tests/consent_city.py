@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from sqlalchemy import Engine
@@ -139,67 +139,35 @@ class Keys:
         default_factory=lambda: {party_id: SoftwareSigner.generate() for party_id in ROLES}
     )
     hpke: AgreementPrivateKey = field(default_factory=AgreementPrivateKey.generate)
-    log: Ed25519Signer = field(default_factory=lambda: Ed25519Signer(secrets.token_bytes(32)))
+    log_seed: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     nonce_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     claim_hash: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    @property
+    def log(self) -> Ed25519Signer:
+        return Ed25519Signer(self.log_seed)
 
     def listed(self, now: float) -> VerifiedRegistry:
         return listed({party_id: signer.public_key for party_id, signer in self.signers.items()}, now=now)
 
 
-class ConsentCity:
-    """The service, and HTTP to it."""
+class Driver:
+    """HTTP to a consent service, as everybody who calls it."""
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        keys: Keys | None = None,
-        clock: Callable[[], float] | None = None,
-        start: bool = True,
-        witnesses: Callable[[Ed25519Signer], list[WitnessClient]] = lambda _: [],
-        quorum: Quorum | None = None,
+        self, url: str, keys: Keys, *, clock: Callable[[], float], vkey: str, transport: httpx.AsyncBaseTransport | None
     ) -> None:
-        self.folder = folder
-        self.keys = keys or Keys()
-        self.clock = clock or Clock()
-        self.registry: VerifiedRegistry | None = self.keys.listed(self.clock())
-        self.engine: Engine = open_engine(f"sqlite:///{folder / 'consent.db'}")
-        upgrade(self.engine)
-        self.office: Office = open_office(
-            Operator(CONSENT, URL, self.keys.signers[CONSENT], self.clock, secrets.token_bytes),
-            engine=self.engine,
-            registry=self._current,
-            log_folder=folder / "log",
-            log_origin=ORIGIN,
-            log_signer=self.keys.log,
-            openings=folder / "opening",
-            nonce_secret=self.keys.nonce_secret,
-            claim_hash=InProcessKeyedHash({"account": self.keys.claim_hash}),
-            make_jar=fake_jar,
-            check_presentation=fake_check,
-            witnesses=witnesses(self.keys.log),
-            quorum=quorum,
-        )
-        self.vkey = self.office.sequencer.writer.key.format()
-        if start:
-            self.office.start()
-        self._runner = asyncio.Runner()
-        self._http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(create_app(self.office), raise_app_exceptions=False), base_url=URL
-        )
+        self.url = url
+        self.keys = keys
+        self.clock = clock
+        self.vkey = vkey
         self.nonce = ""
-
-    def _current(self) -> VerifiedRegistry:
-        if self.registry is None:
-            raise TrustError("registry: not reachable")
-        return self.registry
+        self._runner = asyncio.Runner()
+        self._http = httpx.AsyncClient(transport=transport, base_url=url, trust_env=False, timeout=30.0)
 
     def close(self) -> None:
         self._runner.run(self._http.aclose())
         self._runner.close()
-        self.office.stop()
-        self.engine.dispose()
 
     def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -229,7 +197,7 @@ class ConsentCity:
     def proof(self, signer: SoftwareSigner, verb: str, path: str, body: bytes = b"", **changes: Any) -> str:
         named: dict[str, Any] = {
             "method": verb,
-            "url": URL + path,
+            "url": self.url + path,
             "nonce": self.nonce,
             "now": int(self.clock()),
             "random": secrets.token_bytes,
@@ -240,9 +208,16 @@ class ConsentCity:
     def proven(
         self, signer: SoftwareSigner, method: str, path: str, value: Any = None, *, with_jwk: bool = False
     ) -> httpx.Response:
+        """With a proof; a nonce that is missing or old is fetched and the call made once more, as callers do."""
         body = b"" if value is None else strict_json.compact(value)
-        if not self.nonce:
-            self.get("/services")
+        answer = self._proven_once(signer, method, path, body, with_jwk)
+        if answer.status_code == 401 and answer.json()["error"] == spec.USE_PROOF_NONCE:
+            answer = self._proven_once(signer, method, path, body, with_jwk)
+        return answer
+
+    def _proven_once(
+        self, signer: SoftwareSigner, method: str, path: str, body: bytes, with_jwk: bool
+    ) -> httpx.Response:
         headers = {"Request_Proof": self.proof(signer, method, path, body, with_jwk=with_jwk)}
         if body:
             headers["content_type"] = spec.MEDIA_JSON
@@ -335,7 +310,7 @@ class ConsentCity:
         return [reason.code for reason in read.reasons]
 
     def prove(
-        self, answer: httpx.Response, request: VerifiedUseRequest, wallet: "Wallet", quorum: Quorum | None = None
+        self, answer: httpx.Response, request: VerifiedUseRequest, wallet: "Resident", quorum: Quorum | None = None
     ) -> ProvenAllow:
         """As a data holder does before it releases anything."""
         allow = self.answer(answer, request)
@@ -356,6 +331,53 @@ class ConsentCity:
         )
 
 
+class ConsentCity(Driver):
+    """The service in this process."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keys: Keys | None = None,
+        clock: Callable[[], float] | None = None,
+        witnesses: Callable[[Ed25519Signer], list[WitnessClient]] = lambda _: [],
+        quorum: Quorum | None = None,
+    ) -> None:
+        keys, clock = keys or Keys(), clock or Clock()
+        self.folder = folder
+        self.registry: VerifiedRegistry | None = keys.listed(clock())
+        self.engine: Engine = open_engine(f"sqlite:///{folder / 'consent.db'}")
+        upgrade(self.engine)
+        self.office: Office = open_office(
+            Operator(CONSENT, URL, keys.signers[CONSENT], clock, secrets.token_bytes),
+            engine=self.engine,
+            registry=self._current,
+            log_folder=folder / "log",
+            log_origin=ORIGIN,
+            log_signer=keys.log,
+            openings=folder / "opening",
+            nonce_secret=keys.nonce_secret,
+            claim_hash=InProcessKeyedHash({"account": keys.claim_hash}),
+            make_jar=fake_jar,
+            check_presentation=fake_check,
+            witnesses=witnesses(keys.log),
+            quorum=quorum,
+        )
+        self.office.start()
+        transport = httpx.ASGITransport(create_app(self.office), raise_app_exceptions=False)
+        super().__init__(URL, keys, clock=clock, vkey=self.office.sequencer.writer.key.format(), transport=transport)
+
+    def _current(self) -> VerifiedRegistry:
+        if self.registry is None:
+            raise TrustError("registry: not reachable")
+        return self.registry
+
+    def close(self) -> None:
+        super().close()
+        self.office.stop()
+        self.engine.dispose()
+
+
 @dataclass
 class Held:
     """A grant in a wallet."""
@@ -366,10 +388,10 @@ class Held:
     receipt: str
 
 
-class Wallet:
-    """A resident with plain keys."""
+class Resident:
+    """Whoever has plain keys and, at enrolment, something to present."""
 
-    def __init__(self, city: ConsentCity, claim: str = "p7x3") -> None:
+    def __init__(self, city: Driver, claim: str = "p7x3") -> None:
         self.city = city
         self.claim = claim
         self.key = SoftwareSigner.generate()
@@ -382,11 +404,15 @@ class Wallet:
         offered = self.city.get(f"/me/account/request?jkt={thumbprint}")
         assert offered.status_code == 200, offered.text
         nonce = account_nonce(CONSENT, thumbprint, base64url.decode(offered.json()["random"]))
-        assert offered.json()["request"] == fake_jar(nonce)
-        body = {"vp_token": {"claim": self.claim, "nonce": nonce}, "view_jwk": self.view_key.public.jwk()}
+        vp_token = self.present(offered.json()["request"], nonce)
+        body = {"vp_token": vp_token, "view_jwk": self.view_key.public.jwk()}
         return self.call("POST", "/me/account", body, with_jwk=True)
 
-    def enrolled(self) -> "Wallet":
+    def present(self, jar: str, nonce: str) -> dict[str, Any]:
+        assert jar == fake_jar(nonce)
+        return {"claim": self.claim, "nonce": nonce}
+
+    def enrolled(self) -> Self:
         answer = self.enrol()
         assert answer.status_code in (200, 201), answer.text
         return self
@@ -421,7 +447,7 @@ class Wallet:
         assert answer.status_code == 201, answer.text
         given = answer.json()
         assert (given["state"], given["counter"]) == ("given", 1)
-        return Held(given["grant_id"], key, compact, given["receipt"].removeprefix(URL))
+        return Held(given["grant_id"], key, compact, given["receipt"].removeprefix(self.city.url))
 
     def withdraw(self, held: Held, *attributes: str, key: SoftwareSigner | None = None) -> httpx.Response:
         compact = sign_withdrawal(
@@ -449,3 +475,13 @@ class Wallet:
 
     def open(self, item: Mapping[str, Any], opening: AgreementPrivateKey) -> OpenedEvent:
         return open_event(opening, item["sealed"], leaf_id=item["grant_id"], counter=item["counter"])
+
+
+class Wallet(Resident):
+    """A resident of the service in this process."""
+
+    city: ConsentCity
+
+    def __init__(self, city: ConsentCity, claim: str = "p7x3") -> None:
+        super().__init__(city, claim)
+        self.city = city

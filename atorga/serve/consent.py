@@ -19,10 +19,13 @@ threshold = 1                         # so many make a quorum, which sensitive p
 State in the service's folder: ``consent.db``, ``log/`` and, unless ``openings`` says elsewhere, ``openings/``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 
@@ -124,21 +127,32 @@ def _witnesses(table: Table | None) -> WitnessSettings | None:
 def build(settings: ConsentSettings, *, profile: Profile, clock: Clock, random: Random) -> Starlette:
     """The application; it holds the log's lock as long as the process lives. Raises ConfigurationError."""
     trust = credential_trust.build(settings.trust, data=settings.head.data, profile=profile, clock=clock)
+    engine = open_engine(f"sqlite:///{settings.head.data / DATABASE}")
     try:
-        office = _office(settings, trust, profile, clock, random)
+        upgrade(engine)
+        office = _office(settings, engine, trust, profile, clock, random)
     except OSError as fault:
         raise ConfigurationError(f"{fault.filename}: {fault.strerror}") from None
     except (UnicodeDecodeError, ConsentError, IdentityError) as fault:
         raise ConfigurationError(f"[consent]: {fault}") from None
     except SQLAlchemyError as fault:
         raise ConfigurationError(f"{settings.head.data / DATABASE}: {type(fault).__name__}") from None
-    return create_app(office, beside=(trust.schedule,))
+    return create_app(office, beside=(_disposed(engine), trust.schedule))
 
 
-def _office(settings: ConsentSettings, trust: ListedTrust, profile: Profile, clock: Clock, random: Random) -> Office:
+@contextmanager
+def _disposed(engine: Engine) -> Iterator[None]:
+    """At a regular end the database is one file again."""
+    try:
+        yield
+    finally:
+        engine.dispose()
+
+
+def _office(
+    settings: ConsentSettings, engine: Engine, trust: ListedTrust, profile: Profile, clock: Clock, random: Random
+) -> Office:
     head = settings.head
-    engine = open_engine(f"sqlite:///{head.data / DATABASE}")
-    upgrade(engine)
     operator = Operator(settings.party, head.url, SoftwareSigner.from_pem(settings.key.read_bytes()), clock, random)
     client = access_client.build(settings.client, url=head.url)
     presentation = AccountPresentation(

@@ -42,7 +42,6 @@ def clock_of(city: ConsentCity) -> Clock:
 
 def later(city: ConsentCity, seconds: float) -> None:
     clock_of(city).now += seconds
-    city.nonce = ""
 
 
 def leaves(city: ConsentCity) -> list[Leaf]:

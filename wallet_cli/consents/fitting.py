@@ -5,8 +5,9 @@ from typing import Any
 
 from consent.grant.detail import AuthorizationDetail, parse_details
 from consent.grant.withdrawal import verify_withdrawal
-from consent.ledger.leaf import Kind
+from consent.ledger.leaf import DAY_ONLY, Kind, Leaf, mask_of
 from identity.envelope import jws
+from wallet_cli.consents.numbers import Numbers
 from wallet_cli.consents.parties import CONSENT
 from wallet_cli.consents.withdraw import STATES
 from wallet_cli.errors import ConsentRefused
@@ -38,6 +39,23 @@ def check(store: Store, grant: HeldGrant, kind: Kind, event: Mapping[str, Any], 
         _check_use(store, grant, detail, frozenset(event.get("attributes", ())), at)
     elif "withdrawal_hash" in event:
         _check_withdrawal(store, grant, event["withdrawal_hash"], at)
+
+
+def check_leaf(
+    leaf: Leaf, kind: Kind, event: Mapping[str, Any], numbers: Numbers, grant: HeldGrant | None, *, at: int
+) -> None:
+    """What stands open in the leaf, for everybody to read, says the same as the event. Raises ConsentRefused."""
+    if leaf.kind is not kind:
+        raise ConsentRefused("proof_refused", f"{_WHAT}: the leaf is of another kind than the event")
+    if grant is not None and kind in (Kind.GRANT, Kind.AMEND, Kind.USE):
+        names = [str(name) for name in event.get("attributes", ())]
+        if leaf.mask != mask_of(detail_of(grant).datatypes, names):
+            raise ConsentRefused("proof_refused", f"{_WHAT}: the leaf names other attributes than the event")
+    # The sequencer's minute is the commit's or a later one.
+    if not leaf.flags & DAY_ONLY and leaf.minute < at // 60:
+        raise ConsentRefused("proof_refused", f"{_WHAT}: the leaf is dated before the event")
+    if not leaf.grouped:
+        numbers.require(leaf, event)
 
 
 def _check_use(

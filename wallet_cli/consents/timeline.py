@@ -19,7 +19,7 @@ from typing import Any
 from consent.errors import ConsentError
 from consent.grant.opening import open_event
 from consent.ledger.event import check_commitment
-from consent.ledger.leaf import COUNTED, DAY_ONLY, Kind, Leaf, mask_of
+from consent.ledger.leaf import COUNTED, Kind
 from consent.ledger.promise import verify_promise
 from identity.codec import base64url
 from identity.codec.members import exact_members, identifier, integer, text
@@ -186,28 +186,13 @@ def _check(errand: Errand, log: PublicLog, numbers: Numbers, entry: Entry, grant
     if entry.leaf_index is not None and (seen is None or seen.leaf_index != entry.leaf_index):
         leaf = log.leaf(entry.leaf_index)
         check_commitment(leaf, entry.event, entry.salt)
-        _check_leaf(leaf, entry, numbers, grant)
+        fitting.check_leaf(leaf, entry.kind, entry.event, numbers, grant, at=entry.time)
     # 3
     if seen is not None and (seen.body != entry.body() or seen.leaf_index not in (None, entry.leaf_index)):
         raise ConsentRefused("proof_refused", f"{_WHAT}: event {entry.counter} is not the one that was shown before")
     # 4
     if grant is not None:
         fitting.check(errand.store, grant, entry.kind, entry.event, at=entry.time)
-
-
-def _check_leaf(leaf: Leaf, entry: Entry, numbers: Numbers, grant: HeldGrant | None) -> None:
-    """What stands open in the leaf, for everybody to read, says the same as the event."""
-    if leaf.kind is not entry.kind:
-        raise ConsentRefused("proof_refused", f"{_WHAT}: the leaf is of another kind than the event")
-    if grant is not None and entry.kind in (Kind.GRANT, Kind.AMEND, Kind.USE):
-        mask = mask_of(fitting.detail_of(grant).datatypes, entry.attributes)
-        if leaf.mask != mask:
-            raise ConsentRefused("proof_refused", f"{_WHAT}: the leaf names other attributes than the event")
-    # The sequencer's minute is the commit's or a later one.
-    if not leaf.flags & DAY_ONLY and leaf.minute < entry.time // 60:
-        raise ConsentRefused("proof_refused", f"{_WHAT}: the leaf is dated before the event")
-    if not leaf.grouped:
-        numbers.require(leaf, entry.event)
 
 
 def _seen(errand: Errand, entry: Entry) -> SeenEvent | None:

@@ -63,6 +63,7 @@ def make_app(
         app.include_router(router)
     app.add_exception_handler(BodyRefused, _body_refused)
     app.add_exception_handler(HTTPException, _http_fault)
+    app.add_exception_handler(SQLAlchemyError, _database_fault)
     app.add_middleware(_Headers)
     return app
 
@@ -97,6 +98,11 @@ class _Headers:
 async def _body_refused(_: Request, fault: Exception) -> Response:
     assert isinstance(fault, BodyRefused)
     return messages.refusal(INVALID_REQUEST, fault.reason, status=fault.status)
+
+
+async def _database_fault(_: Request, fault: Exception) -> Response:
+    _log.error("database: %s", type(fault).__name__)
+    return messages.unavailable()
 
 
 async def _http_fault(_: Request, fault: Exception) -> Response:

@@ -32,7 +32,6 @@ from identity.openid4vci.spec import (
     ACCESS_DENIED,
     BEARER,
     DPOP,
-    INSUFFICIENT_SCOPE,
     INVALID_CLIENT,
     INVALID_DPOP_PROOF,
     INVALID_REQUEST,
@@ -122,12 +121,16 @@ def resource_fault(fault: IdentityError) -> Response:
         parameters = f'error="{fault.code}", error_description="{description(fault.description)}"'
         challenge = f"{scheme} {parameters}" + (', algs="ES256"' if scheme == DPOP else f', {DPOP} algs="ES256"')
         return refusal(fault.code, fault.description, status=401, headers={"WWW-Authenticate": challenge})
-    return refusal(fault.code, fault.description, status=403 if fault.code == INSUFFICIENT_SCOPE else 400)
+    return refusal(fault.code, fault.description, status=400)
 
 
 def _unavailable(fault: IdentityError) -> Response:
     """Something of ours, or a card's issuer, is silent. Anything else is a mistake of this program and is raised."""
     if isinstance(fault, KeyUnavailable | SourceUnavailable | TrustError | CardStatusUnavailable):
-        reason = "try again later; nothing was decided"
-        return refusal(TEMPORARILY_UNAVAILABLE, reason, status=503, headers={"Retry-After": "5"})
+        return unavailable()
     raise fault
+
+
+def unavailable() -> Response:
+    reason = "try again later; nothing was decided"
+    return refusal(TEMPORARILY_UNAVAILABLE, reason, status=503, headers={"Retry-After": "5"})

@@ -22,7 +22,7 @@ PERSON_COLUMNS = frozenset({"id_number", "given_name", "family_name", "birthdate
 
 def open_register(url: str) -> Engine:
     """Reading only, as far as the database can be told so; production gives an account that cannot write."""
-    engine = create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only=ON"))
     return engine

@@ -44,8 +44,12 @@ class Revocation:
         return self._revoke(found, reason)
 
     def by_person(self, id_number: str, reason: str, configuration: str | None = None) -> list[RevokedCredential]:
-        """All credentials of a person, or those of one type: what a clerk does when a wallet is lost."""
-        return self._revoke(self._store.by_person(self.person_hash(id_number), configuration), reason)
+        """All credentials of a person, or those of one type: what a clerk does when a wallet is lost.
+
+        A wallet that is lost or stolen gets nothing more under what it was given either.
+        """
+        found = self._store.by_person(self.person_hash(id_number), configuration)
+        return self._revoke(found, reason, with_issuances=reason in AT_ONCE and configuration is None)
 
     def person_hash(self, id_number: str) -> bytes:
         """What rows about this person carry in place of the number."""
@@ -57,10 +61,16 @@ class Revocation:
         self._publishing.publish()
         return flipped
 
-    def _revoke(self, numbers: list[int], reason: str) -> list[RevokedCredential]:
+    def _revoke(self, numbers: list[int], reason: str, *, with_issuances: bool = False) -> list[RevokedCredential]:
         if reason not in REASONS:
             raise ValueError(f"revocation: reason is one of {', '.join(sorted(REASONS))}")
-        done = self._store.revoke(numbers, reason=reason, at_once=reason in AT_ONCE, now=int(self._clock()))
+        done = self._store.revoke(
+            numbers,
+            reason=reason,
+            at_once=reason in AT_ONCE,
+            now=int(self._clock()),
+            with_issuances=with_issuances,
+        )
         # The new lists are served before anybody is told that it is done.
         self._publishing.publish()
         return [RevokedCredential(base64url.encode(one.credential_id), one.copies) for one in done]

@@ -55,7 +55,6 @@ INVALID_CLIENT = "invalid_client"
 INVALID_GRANT = "invalid_grant"
 INVALID_SCOPE = "invalid_scope"
 INVALID_TOKEN = "invalid_token"  # noqa: S105  # a code
-INSUFFICIENT_SCOPE = "insufficient_scope"
 ACCESS_DENIED = "access_denied"
 UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
 UNSUPPORTED_RESPONSE_TYPE = "unsupported_response_type"

@@ -346,8 +346,6 @@ def test_tokens_end(engine: Engine) -> None:
     assert store.access(named("access one"), now=NOW + 600) is None and store.access(HASH, now=NOW) is None
     assert not store.refresh(named("refresh one"), now=NOW + 9_000, make=lambda _: tokens("two"))
     assert not store.refresh(HASH, now=NOW, make=lambda _: tokens("two"))
-    store.revoke(1)
-    assert store.access(named("access one"), now=NOW) is None
     store.purge(now=NOW + 9_000)
     with engine.begin() as connection:
         for table in ("issuance", "access_token", "refresh_token"):
@@ -464,7 +462,17 @@ def test_revocation(engine: Engine) -> None:
     assert changes == 1 and sorted(revoked) == sorted(place.position for place in first.places)
     assert store.record(fresh(3)) is BatchRefusal.REVOKED
     assert isinstance(store.record(fresh(3, dataset=1)), Recorded), "and the nonce of the refused one was not spent"
-    assert revocations.by_person(named("person")) == [number + 1], "what is revoked is not listed again"
+    assert sorted(revocations.by_person(named("person"))) == [number, number + 1]
+
+
+def test_what_a_lost_wallet_was_given_ends_with_its_credentials(engine: Engine) -> None:
+    store, revocations, given = credentials(engine), RevocationStore(engine), TokenStore(engine)
+    store.record(fresh(1))
+    revocations.revoke([1], reason="loss", at_once=True, now=NOW)
+    assert given.access(named("access one"), now=NOW) is not None
+    revocations.revoke([1], reason="loss", at_once=True, now=NOW, with_issuances=True)
+    assert given.access(named("access one"), now=NOW) is None
+    assert not given.refresh(named("refresh one"), now=NOW, make=lambda _: tokens("two"))
 
 
 def test_what_waits_flips_together(engine: Engine) -> None:

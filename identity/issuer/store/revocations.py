@@ -9,6 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from identity.issuer.store.credentials import Place
 from identity.issuer.store.tables import copy, credential, revoked_place, status_list
+from identity.issuer.store.tokens import end_issuance
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,13 @@ class RevocationStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def revoke(self, numbers: Sequence[int], *, reason: str, at_once: bool, now: int) -> list[Revoked]:
-        """Marks these credentials; their bits flip now, or at the next tick. A repeat changes nothing."""
+    def revoke(
+        self, numbers: Sequence[int], *, reason: str, at_once: bool, now: int, with_issuances: bool = False
+    ) -> list[Revoked]:
+        """Marks these credentials; their bits flip now, or at the next tick. A repeat changes nothing.
+
+        ``with_issuances`` also ends what they were issued under: its tokens open nothing any more.
+        """
         with self._engine.begin() as connection:
             for number in numbers:
                 connection.execute(
@@ -33,6 +39,9 @@ class RevocationStore:
                 )
                 if at_once:
                     _flip(connection, number, now=now)
+                if with_issuances:
+                    under = select(credential.c.issuance).where(credential.c.number == number)
+                    end_issuance(connection, connection.execute(under).scalar_one())
             return [_revoked(connection, number, now=now) for number in numbers]
 
     def flip_waiting(self, *, now: int) -> int:
@@ -55,9 +64,8 @@ class RevocationStore:
         )
 
     def by_person(self, person_hash: bytes, configuration: str | None = None) -> list[int]:
-        query = select(credential.c.number).where(
-            credential.c.person_hash == person_hash, credential.c.revoked_at.is_(None)
-        )
+        """Those revoked before too: what waits for the tick may have to show at once."""
+        query = select(credential.c.number).where(credential.c.person_hash == person_hash)
         return self._numbers(
             query if configuration is None else query.where(credential.c.configuration == configuration)
         )

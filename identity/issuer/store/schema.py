@@ -17,7 +17,8 @@ def open_engine(url: str) -> Engine:
     SQLite runs with a write-ahead log and full sync: a code that was redeemed stays redeemed
     after a power cut.
     """
-    engine = create_engine(url)
+    # An error of the driver would quote what was being written.
+    engine = create_engine(url, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_immediate)

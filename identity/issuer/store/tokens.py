@@ -95,7 +95,7 @@ class TokenStore:
                 return None
             refusal, earlier = found
             if earlier is not None:
-                _revoke(connection, earlier)
+                end_issuance(connection, earlier)
             return refusal
 
     def redeem_authorization_code(
@@ -109,7 +109,7 @@ class TokenStore:
             if found.repeated:
                 # RFC 6749 section 4.1.2
                 if found.issuance is not None:
-                    _revoke(connection, found.issuance)
+                    end_issuance(connection, found.issuance)
                 return False
             made = make(found)
             if isinstance(made, NewIssuance):
@@ -137,7 +137,7 @@ class TokenStore:
             number = int(row.number)
             made = make(Refreshable(_issuance(row), bytes(row.sealed)))
             if row.state == RefreshState.RETIRED:
-                _revoke(connection, number)
+                end_issuance(connection, number)
                 return False
             if row.state == RefreshState.REPLACED:
                 # Its successor was never seen: it is as lost as the answer it was in.
@@ -174,10 +174,6 @@ class TokenStore:
                 return None
             _confirm(connection, int(row.number), bytes(row.refresh_hash))
             return Access(_issuance(row), load(row.part), bytes(row.sealed), token_hash)
-
-    def revoke(self, number: int) -> None:
-        with self._engine.begin() as connection:
-            _revoke(connection, number)
 
     def purge(self, *, now: int) -> None:
         with self._engine.begin() as connection:
@@ -220,7 +216,7 @@ def _add_tokens(connection: Connection, number: int, new: NewTokens) -> None:
     )
 
 
-def _revoke(connection: Connection, number: int) -> None:
+def end_issuance(connection: Connection, number: int) -> None:
     """The row stays, so that what comes later is refused; what was sealed does not."""
     connection.execute(update(issuance).where(issuance.c.number == number).values(revoked=True))
     connection.execute(delete(access_token).where(access_token.c.issuance == number))

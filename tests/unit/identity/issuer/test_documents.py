@@ -87,6 +87,15 @@ def test_no_page_loads_scripts_from_elsewhere(city: City) -> None:
     assert "/{tenant}/credential" in paths and not any("admin" in path for path in paths)
 
 
+def test_database_that_fails_is_503_and_quotes_nothing(city: City, caplog: pytest.LogCaptureFixture) -> None:
+    token = city.token("person-id-sd-jwt")
+    with city.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE access_token")
+    answer = city.batch(token, "person-id-sd-jwt")
+    assert answer.status_code == 503 and answer.json()["error"] == "temporarily_unavailable"
+    assert "OperationalError" in caplog.text and "SELECT" not in caplog.text
+
+
 def test_names_of_the_service_itself(city: City) -> None:
     with pytest.raises(ValueError, match="registry"):
         make_app({"registry": city.hall})

@@ -113,10 +113,29 @@ def test_by_person(city: City) -> None:
     assert values(city, mine) == [1, 1, 1] and values(city, theirs) == [0, 0, 0]
 
 
+def test_lost_wallet_gets_nothing_more(city: City) -> None:
+    wallet = Wallet(city)
+    tokens = wallet.exchange(wallet.code()).json()
+    assert city.batch(tokens["access_token"], RESIDENCY).status_code == 200
+    city.hall.revocation.by_person("00000001R", "moved")
+    assert city.batch(tokens["access_token"], "person-id-sd-jwt").status_code == 200, "whoever moved is still somebody"
+    city.hall.revocation.by_person("00000001R", "theft")
+    assert city.batch(tokens["access_token"], "person-id-sd-jwt").status_code == 401
+    assert wallet.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_theft_overtakes_what_waits_for_a_person(city: City) -> None:
+    indexes = places(city)
+    city.hall.revocation.by_person("00000001R", "moved")
+    assert values(city, indexes) == [0, 0, 0]
+    city.hall.revocation.by_person("00000001R", "theft")
+    assert values(city, indexes) == [1, 1, 1]
+
+
 def test_types_without_status_are_revoked_too(city: City) -> None:
     token = city.token("person-id-sd-jwt")
     assert city.batch(token, "person-id-sd-jwt").status_code == 200
-    (revoked,) = city.hall.revocation.by_person("00000001R", "fraud")
+    (revoked,) = city.hall.revocation.by_person("00000001R", "fraud", "person-id-sd-jwt")
     assert revoked.copies == 0
     assert city.batch(token, "person-id-sd-jwt").json()["error"] == "credential_request_denied"
 

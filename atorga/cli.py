@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from atorga import audit_arguments
+from atorga import audit_arguments, issuer_commands
 
 DEFAULT_PORT_BASE = 8100
 
@@ -21,9 +21,11 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("service", choices=("issuer", "consent", "holder", "verifier", "portal", "witness", "ocsp"))
     serve.add_argument("--config", type=Path, required=True, metavar="FILE", help="its configuration (TOML)")
     serve.add_argument("--profile", choices=("production", "sandbox"), default="production")
+    serve.add_argument("--check", action="store_true", help="say whether the configuration is right; serve nothing")
     serve.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
 
     audit_arguments.add(commands)
+    issuer_commands.add_parser(commands)
 
     town = commands.add_parser("town", help="a sandbox city on this machine, until SIGTERM")
     town.add_argument("--json", action="store_true", help="one line of JSON on stdout when it is ready")
@@ -41,10 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (fault := import_names.clash()) is not None:
         print(fault, file=sys.stderr)
         return 2
+    if given.command == "serve" and given.check:
+        import secrets
+        import time
+
+        from atorga.serve import checking
+
+        return checking.run(
+            given.service, given.config, profile=given.profile, clock=time.time, random=secrets.token_bytes
+        )
     if given.command == "serve":
         from atorga.serve import process
 
         return process.run(given.service, given.config, profile=given.profile, with_parent=given.with_parent)
+    if given.command == "issuer":
+        return issuer_commands.run(given)
     if given.command == "audit":
         from atorga import audit
 

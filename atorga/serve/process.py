@@ -8,6 +8,7 @@ import threading
 import time
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from atorga.serve.settings import ConfigurationError, Profile, load
 
@@ -17,8 +18,12 @@ SERVICES = ("issuer", "consent", "holder", "verifier", "portal", "witness", "ocs
 SHUTDOWN_SECONDS = 10
 """How long a use in flight may take to end after SIGTERM."""
 
-
 PARENT_CHECK_SECONDS = 1.0
+
+
+def module_of(service: str) -> ModuleType:
+    """One of ``SERVICES``; imported here and not above, since each brings libraries that the others do without."""
+    return import_module(f"atorga.serve.{service}")
 
 
 def run(service: str, configuration: Path, *, profile: Profile, with_parent: bool) -> int:
@@ -28,7 +33,7 @@ def run(service: str, configuration: Path, *, profile: Profile, with_parent: boo
     if with_parent:
         threading.Thread(target=_follow_parent, args=(os.getppid(),), name="parent", daemon=True).start()
     try:
-        module = import_module(f"atorga.serve.{service}")
+        module = module_of(service)
         head, rest = load(configuration, profile=profile)
         settings = module.settings(head, rest)
         rest.done()

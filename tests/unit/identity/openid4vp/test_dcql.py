@@ -104,6 +104,9 @@ REFUSED: dict[str, Any] = {
     "claim id twice": query(claims=[{"id": "a", "path": ["x"]}, {"id": "a", "path": ["y"]}]),
     "claim id of spaces": query(claims=[CLAIM | {"id": " "}]),
     "claim_sets without ids": query(claim_sets=[["a"]]),
+    "claim_sets where a claim has no id": query(
+        claims=[{"id": "a", "path": ["x"]}, {"path": ["y"]}], claim_sets=[["a"]]
+    ),
     "claim_sets without claims": {
         "credentials": [{n: v for n, v in CREDENTIAL.items() if n != "claims"} | {"claim_sets": [["a"]]}]
     },

@@ -16,6 +16,8 @@ ELSEWHERE = (
     # Messages of this project that have a member of the same name (WIRE C8, C10).
     ("consent/", "vp_token"),
     ("wallet_cli/consents/", "vp_token"),
+    # Who speaks to the admin helpers from outside spells their JSON (WIRE section A).
+    ("atorga/town/actors.py", "direct_post"),
 )
 
 

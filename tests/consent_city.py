@@ -37,6 +37,7 @@ from consent.holder.allow import ProvenAllow, prove_allow
 from consent.ledger.schema import open_engine, upgrade
 from consent.log.quorum import Quorum
 from consent.log.witness_client import WitnessClient
+from consent.log.writer import LogWriter
 from consent.procedure.declaration import (
     DataDeclaration,
     Declaration,
@@ -342,6 +343,7 @@ class ConsentCity(Driver):
         clock: Callable[[], float] | None = None,
         witnesses: Callable[[Ed25519Signer], list[WitnessClient]] = lambda _: [],
         quorum: Quorum | None = None,
+        compare: Callable[[LogWriter], None] = lambda _: None,
     ) -> None:
         keys, clock = keys or Keys(), clock or Clock()
         self.folder = folder
@@ -362,6 +364,7 @@ class ConsentCity(Driver):
             check_presentation=fake_check,
             witnesses=witnesses(keys.log),
             quorum=quorum,
+            compare=compare,
         )
         self.office.start()
         transport = httpx.ASGITransport(create_app(self.office), raise_app_exceptions=False)

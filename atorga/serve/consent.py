@@ -43,9 +43,10 @@ from consent.service.account_presentation import AccountPresentation
 from consent.service.app import create_app
 from consent.service.office import Office, open_office
 from consent.service.operator import Operator
+from consent.service.witnessed import Witnessed
 from identity.clock import Clock
 from identity.errors import FetchError, IdentityError
-from identity.fetch import require_permitted
+from identity.fetch import AllowListFetcher, require_permitted
 from identity.keys.ed25519 import Ed25519Signer
 from identity.keys.keyed_hash import KeyedHashClient
 from identity.keys.signer import SoftwareSigner
@@ -172,7 +173,18 @@ def _office(
         check_presentation=presentation.check,
         witnesses=_clients(settings.witnesses, profile),
         quorum=None if settings.witnesses is None else settings.witnesses.quorum,
+        compare=_witnessed(settings.witnesses, profile).compare,
     )
+
+
+def _witnessed(witnesses: WitnessSettings | None, profile: Profile) -> Witnessed:
+    urls = () if witnesses is None else witnesses.urls
+
+    def is_theirs(address: str) -> bool:
+        return any(address.startswith(f"{url.rstrip('/')}/") for url in urls)
+
+    fetcher = AllowListFetcher(is_theirs, allow_loopback_http=profile == "sandbox", timeout_seconds=WITNESS_SECONDS)
+    return Witnessed(urls, fetcher)
 
 
 def _clients(witnesses: WitnessSettings | None, profile: Profile) -> list[WitnessClient]:

@@ -85,6 +85,8 @@ class Cosigning:
             else:
                 found.append(signature)
                 self._keep(signed, size, found)
+        if not self._complete:
+            self._sequencer.compare_again()
 
     def _keep(self, signed: str, size: int, found: Sequence[Signature]) -> None:
         """Each as it comes: a quorum does not wait for the slowest."""

@@ -82,16 +82,17 @@ def open_office(
     check_presentation: CheckPresentation,
     witnesses: Sequence[WitnessClient] = (),
     quorum: Quorum | None = None,
+    compare: Callable[[LogWriter], None] = lambda _: None,
 ) -> Office:
     """``engine``: a database of the newest schema. Takes the log's lock. Raises LogError.
 
-    ``log_origin`` is HOST/log/PERIOD (WIRE C6).
+    ``log_origin`` is HOST/log/PERIOD (WIRE C6). ``compare`` holds the log against what witnesses know.
     """
     accounts, declarations, events = AccountStore(engine), DeclarationStore(engine), EventStore(engine)
     grants, proofs, requests = GrantStore(engine), ProofStore(engine), RequestStore(engine)
     parties, catalogue = Parties(registry, operator.clock), Catalogue(declarations, operator.clock)
     folder, entries = OpeningFolder(openings, operator.random), EntryMaker(operator.random)
-    sequencer = Sequencer(events, LogWriter(log_folder, log_origin, log_signer), clock=operator.clock)
+    sequencer = Sequencer(events, LogWriter(log_folder, log_origin, log_signer), clock=operator.clock, compare=compare)
     cosigning = Cosigning(sequencer, witnesses, quorum)
     withdrawing = Withdrawing(
         operator,

@@ -46,10 +46,14 @@ class Logged:
 class Sequencer:
     """Runs ``writer`` in a thread of its own between ``start`` and ``stop``; threads may share it."""
 
-    def __init__(self, events: EventStore, writer: LogWriter, *, clock: Clock) -> None:
+    def __init__(
+        self, events: EventStore, writer: LogWriter, *, clock: Clock, compare: Callable[[LogWriter], None]
+    ) -> None:
+        """``compare`` raises StoreBehindLog or LogError where witnesses know more, or otherwise, than the files."""
         self._events = events
         self._writer = writer
         self._clock = clock
+        self._compare = compare
         self._work = Event()
         self._stopping = False
         self._thread: Thread | None = None
@@ -64,15 +68,28 @@ class Sequencer:
     def start(self) -> None:
         """Brings the files up to the database. A database that is behind starts nothing, and says so."""
         try:
+            self._compare(self._writer)
             self._writer.recover(self._events.leaves_from, self._events.size())
-        except StoreBehindLog as fault:
-            self._state = "behind"
+        except LogError as fault:
+            self._state = "behind" if isinstance(fault, StoreBehindLog) else "failed"
             _log.critical("log: %s; no use is served", fault)
             return
         self._state = "running"
         self._thread = Thread(target=self._run, name="sequencer", daemon=True)
         self._thread.start()
         self.wake()
+
+    def compare_again(self) -> None:
+        """A witness did not cosign: where it can show why, nothing more is signed."""
+        try:
+            self._compare(self._writer)
+        except LogError as fault:
+            _log.critical("log: %s; nothing more is logged, no use is served", fault)
+            self._stopping = True
+            self._work.set()
+            with self._changed:
+                self._state = "failed"
+                self._changed.notify_all()
 
     def stop(self) -> None:
         """Ends after the batch in hand and gives the log's lock back."""
@@ -145,7 +162,8 @@ class Sequencer:
             _log.critical("log: %s; nothing more is logged, no use is served", fault)
         finally:
             with self._changed:
-                self._state = "stopped" if self._stopping else "failed"
+                if self._state == "running":
+                    self._state = "stopped" if self._stopping else "failed"
                 self._changed.notify_all()
 
     def _batch(self) -> bool:

@@ -32,6 +32,7 @@ from identity.openid4vci.spec import (
     INVALID_GRANT,
     INVALID_REQUEST,
     INVALID_SCOPE,
+    REFRESH_TOKEN,
 )
 from identity.openid4vci.token_request import CodeRequest, PreAuthorizedRequest, RefreshRequest
 from identity.randomness import Random
@@ -185,7 +186,7 @@ class _Secrets:
             "access_token": self.access,
             "token_type": BEARER if jkt is None else DPOP,
             "expires_in": ACCESS_SECONDS,
-            "refresh_token": self.refresh,
+            REFRESH_TOKEN: self.refresh,
             "scope": " ".join(dict.fromkeys(tenant.types[name].scope for name in self.configurations)),
         }
         datasets = {name: sources.datasets(tenant.types[name]) for name in self.configurations}

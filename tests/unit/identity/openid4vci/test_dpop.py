@@ -68,6 +68,8 @@ def test_address_is_compared_as_addresses_are() -> None:
         {"iat": None},
         {"iat": "now"},
         {"iat": True},
+        {"iat": 10**400},
+        {"iat": -1},
         {"jti": None},
         {"jti": "x" * 129},
         {"ath": None},

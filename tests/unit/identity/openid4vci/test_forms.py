@@ -78,6 +78,7 @@ def test_authorization_request() -> None:
         ({"response_mode": "fragment"}, "invalid_request"),
         ({"code_challenge": None}, "invalid_request"),
         ({"code_challenge": "short"}, "invalid_request"),
+        ({"code_challenge": "AAAA"}, "invalid_request"),
         ({"code_challenge": DIGEST[:-1] + "N"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),

@@ -32,7 +32,7 @@ def test_round_trip() -> None:
         b"a=\xff",
         b"a=1 2",
         b"a=1\n",
-        b"&".join(b"a%d=1" % n for n in range(33)),
+        b"&".join(b"%c=" % n for n in range(65, 98)),
         b"a=" + b"1" * 99,
     ],
     ids=repr,

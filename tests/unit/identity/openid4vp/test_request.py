@@ -132,8 +132,8 @@ def changed_signature(compact: str) -> str:
     return f"{head}.{payload}.{base64url.encode(bytes(64))}"
 
 
-def unsigned_object(**change: Any) -> str:
-    header = base64url.encode(b'{"typ":"oauth-authz-req+jwt","alg":"none"}')
+def unsigned_object(typ: str = "oauth-authz-req+jwt", **change: Any) -> str:
+    header = base64url.encode(strict_json.compact({"typ": typ, "alg": "none"}))
     return f"{header}.{base64url.encode(strict_json.compact(claims(**change)))}."
 
 
@@ -345,6 +345,11 @@ def test_an_unsigned_request_in_the_link() -> None:
 def test_an_unsigned_request_object() -> None:
     request = read(unsigned_object(client_id=UNSIGNED_ID), client_id=UNSIGNED_ID, profile="base")
     assert not request.client.is_authenticated
+
+
+def test_an_unsigned_request_object_of_another_type() -> None:
+    with pytest.raises(ProtocolError, match="typ"):
+        read(unsigned_object("JWT", client_id=UNSIGNED_ID), client_id=UNSIGNED_ID, profile="base")
 
 
 @pytest.mark.parametrize(

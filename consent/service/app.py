@@ -1,13 +1,15 @@
 """The consent service over HTTP: every refusal gets its status here, nowhere deeper."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -52,18 +54,21 @@ _log = logging.getLogger("atorga.consent")
 def create_app(office: Office, *, beside: Sequence[AbstractContextManager[Any]] = ()) -> Starlette:
     """Starts the office's threads with the server and stops them with it; what is ``beside`` it likewise."""
     served = addresses(office)
-    quick, slow = CapacityLimiter(QUICK_THREADS), CapacityLimiter(SLOW_THREADS)
+    quick = ThreadPoolExecutor(QUICK_THREADS, thread_name_prefix="quick")
+    slow = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="slow")
 
     @asynccontextmanager
     async def running(_: Starlette) -> AsyncIterator[None]:
         with ExitStack() as stack:
             for other in beside:
                 stack.enter_context(other)
-            await to_thread.run_sync(office.start)
+            await run_in_threadpool(office.start)
             try:
                 yield
             finally:
-                await to_thread.run_sync(office.stop)
+                await run_in_threadpool(office.stop)
+                quick.shutdown(wait=False)
+                slow.shutdown(wait=False)
 
     async def document(request: Request) -> Response:
         return _response(json_reply(200, openapi(served)), office)
@@ -88,7 +93,7 @@ def create_app(office: Office, *, beside: Sequence[AbstractContextManager[Any]] 
     )
 
 
-def _route(address: Address, office: Office, limiter: CapacityLimiter) -> Route:
+def _route(address: Address, office: Office, threads: Executor) -> Route:
     async def endpoint(request: Request) -> Response:
         try:
             asked = await read_exchange(request, media_type=address.takes, body_optional=address.body_optional)
@@ -98,7 +103,7 @@ def _route(address: Address, office: Office, limiter: CapacityLimiter) -> Route:
             return _response(fault_reply(415, spec.INVALID_REQUEST, f"body: expected {fault}"), office)
         except MessageError as fault:
             return _response(fault_reply(400, spec.INVALID_REQUEST, str(fault)), office)
-        reply = await to_thread.run_sync(_answer, address, asked, limiter=limiter)
+        reply = await asyncio.get_running_loop().run_in_executor(threads, _answer, address, asked)
         return _response(reply, office)
 
     return Route(address.path, endpoint, methods=[address.method])

@@ -1,6 +1,8 @@
 """C5, withdrawal: it always wins, at once, whatever else fails, and is answered with proof or promise."""
 
+import asyncio
 import secrets
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +15,10 @@ from consent.ledger.events import EventStore
 from consent.ledger.leaf import Kind, Leaf
 from consent.ledger.promise import verify_promise
 from consent.ledger.proof import verify_leaf_proof
+from consent.service.app import SLOW_THREADS
 from identity.codec import base64url
 from identity.keys.signer import SoftwareSigner
-from tests.consent_city import NOW, SERVICE, Clock, Held, Wallet
+from tests.consent_city import HOLDER, NOW, SERVICE, Clock, Held, Wallet
 
 
 @pytest.fixture
@@ -185,3 +188,43 @@ def test_giving_back_what_was_withdrawn(wallet: Wallet, held: Held) -> None:
     assert (answer.status_code, answer.json()) == (409, {"error": "withdrawn"})
     with pytest.raises(NotKnown):
         city.office.withdrawing.give_back(city.office.callers._parties.find("urn:atorga:party:library"), held.id)  # type: ignore[arg-type]
+
+
+def test_uses_that_wait_for_the_log_keep_no_withdrawal_waiting(
+    wallet: Wallet, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More uses than there are threads for them, all waiting; the withdrawal has threads of its own."""
+    city = wallet.city
+    assert city.office.sequencer.wait_for_size(3, seconds=5)
+    monkeypatch.setattr("consent.service.deciding.LOG_SECONDS", 3.0)
+    monkeypatch.setattr("consent.service.withdrawing.LOG_SECONDS", 0.01)
+    monkeypatch.setattr(EventStore, "place", lambda self, *, minute: 0)
+    other = wallet.give(city.ask(city.detail(frequency=None, max_uses=1_000)))
+    bodies = [f'{{"use_request":"{city.use_request(other.id).compact}"}}'.encode() for _ in range(SLOW_THREADS + 6)]
+    compact = sign_withdrawal(held.id, None, signer=held.key, now=NOW, random=secrets.token_bytes)
+
+    async def together() -> tuple[float, int]:
+        http = city._http
+        uses = [
+            asyncio.create_task(
+                http.post(
+                    "/uses",
+                    content=body,
+                    headers={
+                        "Request-Proof": city.proof(city.signer(HOLDER), "POST", "/uses", body),
+                        "Content-Type": spec.MEDIA_JSON,
+                    },
+                )
+            )
+            for body in bodies
+        ]
+        await asyncio.sleep(1.0)
+        began = time.monotonic()
+        answer = await http.post("/withdrawals", content=compact, headers={"Content-Type": spec.MEDIA_JWT})
+        seconds = time.monotonic() - began
+        assert not all(use.done() for use in uses)
+        await asyncio.gather(*uses)
+        return seconds, answer.status_code
+
+    seconds, status = city._runner.run(together())
+    assert status == 200 and seconds < 2.0

@@ -1,0 +1,134 @@
+"""Configuration of the consent service: what is missing, contradicts itself or is unknown is said with a sentence."""
+
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atorga.serve import consent, settings
+from atorga.serve.settings import ConfigurationError, Profile
+from atorga.town.pki import ISSUERS, REGISTRY, TownPki
+from consent.log.note import COSIGNATURE_V1, NoteKey
+from identity.keys.signer import SoftwareSigner
+
+KEY = NoteKey("witness.example", COSIGNATURE_V1, bytes(31) + b"\1").format()
+
+TABLES: dict[str, dict[str, Any]] = {
+    "service": {"url": "http://localhost:8101", "port": 8101, "data": "consent"},
+    "registry": {"url": "http://localhost:8100/registry", "anchors": "registry.pem"},
+    "consent": {
+        "party": "urn:atorga:party:consent", "key": "consent.pem", "log_seed": "log-seed", "period": "2026",
+        "keyed_hash": "hashes.sock",
+    },
+    "client": {"key": "access.key.pem", "certificates": "access.pem"},
+    "trust": {"issuer_anchors": "issuers.pem"},
+    "witnesses": {"keys": [KEY], "urls": ["http://localhost:8106"], "threshold": 1},
+}  # fmt: skip
+
+Change = Callable[[dict[str, dict[str, Any]]], Any]
+
+
+def toml(tables: dict[str, dict[str, Any]]) -> str:
+    lines = []
+    for name, values in tables.items():
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {value!r}".replace("'", '"') for key, value in values.items()]
+    return "\n".join(lines)
+
+
+def load(folder: Path, change: Change = lambda _: None, *, profile: Profile = "sandbox") -> consent.ConsentSettings:
+    tables = {name: dict(values) for name, values in TABLES.items()}
+    change(tables)
+    path = folder / "consent.toml"
+    path.write_text(toml(tables))
+    head, rest = settings.load(path, profile=profile)
+    made = consent.settings(head, rest)
+    rest.done()
+    return made
+
+
+def test_what_a_configuration_says(tmp_path: Path) -> None:
+    made = load(tmp_path)
+    assert made.log_origin == "localhost:8101/log/2026"
+    assert made.openings == tmp_path / "consent" / "openings"
+    assert made.witnesses is not None and made.witnesses.quorum.threshold == 1
+    elsewhere = load(tmp_path, lambda tables: tables["consent"].update(openings="apart"))
+    assert elsewhere.openings == tmp_path / "apart"
+    alone = load(tmp_path, lambda tables: tables.pop("witnesses"))
+    assert alone.witnesses is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tables: tables["consent"].pop("party"), "party"),
+        (lambda tables: tables["consent"].pop("keyed_hash"), "keyed_hash"),
+        (lambda tables: tables["consent"].update(period="2026/11"), "period"),
+        (lambda tables: tables["consent"].update(port=1), "port: not known here"),
+        (lambda tables: tables.pop("registry"), "registry"),
+        (lambda tables: tables.pop("client"), "client"),
+        (lambda tables: tables.pop("trust"), "trust"),
+        (lambda tables: tables["witnesses"].update(threshold=2), "quorum"),
+        (lambda tables: tables["witnesses"].update(urls=[]), "1 keys and 0 urls"),
+        (lambda tables: tables["witnesses"].update(keys=["x"]), "verifier key"),
+        (lambda tables: tables.update(other={"a": 1}), "other"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(tmp_path: Path, change: Change, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        load(tmp_path, change)
+
+
+@pytest.fixture
+def complete(tmp_path: Path) -> Path:
+    """All files that the configuration names."""
+    pki = TownPki(tmp_path / "pki", clock=time.time)
+    access = pki.access_certificate("consent")
+    (tmp_path / "registry.pem").write_bytes(pki.root(REGISTRY).certificates.read_bytes())
+    (tmp_path / "issuers.pem").write_bytes(pki.root(ISSUERS).certificates.read_bytes())
+    (tmp_path / "access.pem").write_bytes(access.certificates.read_bytes())
+    (tmp_path / "access.key.pem").write_bytes(access.key.read_bytes())
+    (tmp_path / "consent.pem").write_bytes(SoftwareSigner.generate().to_pem())
+    (tmp_path / "log-seed").write_text(secrets.token_hex(32))
+    return tmp_path
+
+
+def build(folder: Path, change: Change = lambda _: None) -> Any:
+    return consent.build(load(folder, change), profile="sandbox", clock=time.time, random=secrets.token_bytes)
+
+
+def test_it_is_built_and_holds_the_log(complete: Path) -> None:
+    app = build(complete)
+    assert {"/uses", "/log/checkpoint", "/openapi.json"} <= {route.path for route in app.routes}
+    with pytest.raises(ConfigurationError, match="another process writes this log"):
+        build(complete)
+    assert (complete / "consent" / "log" / "checkpoint").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("consent.pem", None), ("consent.pem", b"x"), ("log-seed", None), ("log-seed", b"xx"), ("log-seed", b"\xff"),
+        ("log-seed", b"ab"), ("access.pem", b"x"), ("issuers.pem", b"x"), ("registry.pem", None),
+    ],
+)  # fmt: skip
+def test_files_that_cannot_be_used(complete: Path, name: str, content: bytes | None) -> None:
+    path = complete / name
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(ConfigurationError):
+        build(complete)
+
+
+def test_a_witness_in_clear_is_for_the_sandbox(complete: Path) -> None:
+    https = {"service": "https://consent.example", "registry": "https://registry.example/list"}
+
+    def change(tables: dict[str, dict[str, Any]]) -> None:
+        for name, url in https.items():
+            tables[name]["url"] = url
+
+    made = load(complete, change, profile="production")
+    with pytest.raises(ConfigurationError, match="urls"):
+        consent.build(made, profile="production", clock=time.time, random=secrets.token_bytes)

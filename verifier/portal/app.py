@@ -52,9 +52,7 @@ Handler = Callable[[Request], Response]
 class Portal:
     """Every handler is plain and runs in a thread: each page is a few statements on a local file."""
 
-    def __init__(
-        self, *, url: str, login: Login, browsers: Browsers, desk: ServiceDesk | None, sandbox: bool
-    ) -> None:
+    def __init__(self, *, url: str, login: Login, browsers: Browsers, desk: ServiceDesk | None, sandbox: bool) -> None:
         """``sandbox``: every page says that the city is invented."""
         self._url = url
         self._sandbox = sandbox
@@ -184,17 +182,22 @@ class Portal:
         texts = self._texts(request)
         consent = browser.knowledge.consent
         try:
+            state = "none" if consent is None else desk.standing(consent["id"]).state
             values: dict[str, Any] = {
                 "service": texts.pick(desk.name_of(desk.service)),
                 "holder": texts.pick(desk.name_of(desk.need.holder)),
                 "attributes": [texts.label("attribute", name) for name in desk.need.attributes],
                 "days": desk.need.days,
-                "state": "none" if consent is None else desk.standing(consent["id"]).state,
+                "state": state,
                 "reading": None,
             }
         except DeskClosed:
             return self._refused(request, "desk_closed", browser, status=503, again="/subsidy")
         if consent is not None:
+            if state == "withdrawn" and consent.get("reading", {}).get("value") is not None:
+                # What was read under a permission is forgotten with it.
+                consent = {name: value for name, value in consent.items() if name != "reading"}
+                browser = browser.knowing(consent=consent)
             values |= {
                 "reading": _shown_reading(texts, consent.get("reading")),
                 "link": consent["link"],

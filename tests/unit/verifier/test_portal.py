@@ -308,6 +308,17 @@ def test_after_a_withdrawal_the_page_says_why(portal: PortalDesk) -> None:
     assert "band-3" not in html
 
 
+def test_what_was_read_is_forgotten_with_the_permission(portal: PortalDesk) -> None:
+    browser = asked(portal)
+    portal.desk.permission = Permission("given", "g-1")
+    browser.post("/subsidy/readings", data=form_fields(browser.get("/subsidy").text))
+    assert "band-3-value" in browser.get("/subsidy").text
+    portal.desk.permission = Permission("withdrawn", "g-1")
+    assert "band-3-value" not in browser.get("/subsidy").text
+    portal.desk.permission = Permission("given", "g-1")
+    assert "band-3-value" not in browser.get("/subsidy").text
+
+
 @pytest.mark.parametrize(("state", "says"), [("refused", "You have refused"), ("expired", "Nobody decided in time")])
 def test_a_permission_that_was_not_given(portal: PortalDesk, state: str, says: str) -> None:
     browser = asked(portal)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from atorga.town import story
 from atorga.town.actors import Browser, Resident, StoryFailed
+from atorga.town.configuration import PROCEDURE, PURPOSE
+from atorga.town.dishonest import DishonestCity
 from atorga.town.padron import RESIDENTS
 from atorga.town.stage import Stage
 
@@ -53,10 +55,16 @@ def play(stage: Stage) -> FirstAct:
     withdrawn = story.withdraw(resident, grant_id)
     narration.step("withdraw", ("doors", {"doors": _doors(withdrawn.answer["doors"])}))
     refused = story.refused_read(city, grant_id)
+    anyway = DishonestCity(stage.town.folder).read_anyway(
+        grant_id, story.ATTRIBUTE, purpose=PURPOSE, procedure=PROCEDURE
+    )
+    if anyway.status != 403:
+        raise StoryFailed(f"read after withdrawal: the data holder answered {anyway.status}")
     narration.step(
         "refused",
         ("reasons", {"reasons": ", ".join(refused.answer["reasons"])}),
         ("milliseconds", {"ms": f"{refused.milliseconds:.0f}"}),
+        ("anyway", {"answer": anyway.words}),
     )
     narration.wait("audit")
     _audit(stage)

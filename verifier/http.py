@@ -44,5 +44,10 @@ def fault_answer(status: int, code: str, description: str) -> Response:
     return json_answer({"error": code, "error_description": description}, status)
 
 
+async def store_down(_: Request, fault: Exception) -> Response:
+    """For the application's exception handlers: nothing was decided, asking again later may help."""
+    return fault_answer(503, "temporarily_unavailable", "the store does not answer")
+
+
 def body_refused(fault: BodyRefused) -> Response:
     return fault_answer(fault.status, INVALID_REQUEST, fault.description)

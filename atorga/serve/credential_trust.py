@@ -4,7 +4,9 @@
 issuer_anchors = "issuers-root.pem"   # PEM: above issuers' and status signers' certificates
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,10 @@ SANDBOX_REFRESH_SECONDS = 10.0
 """A city of a test changes its list while somebody waits."""
 
 
+FIRST_ROUND_SECONDS = 5.0
+"""Longer than an issuer that is up takes; one that is down must not keep a service from starting."""
+
+
 @dataclass(frozen=True, slots=True)
 class CredentialTrustSettings:
     registry_url: str
@@ -42,6 +48,15 @@ class ListedTrust:
     issuers: IssuerTrust
     status: StatusChecker
     schedule: StatusSchedule
+
+    @asynccontextmanager
+    async def kept_fresh(self) -> AsyncIterator[None]:
+        """While the service runs. It begins to serve with the lists it can get at once: else the first
+        person after a restart would be refused."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(self.status.refresh_due), FIRST_ROUND_SECONDS)
+        with self.schedule:
+            yield
 
 
 def settings(head: ServiceHead, root: Table) -> CredentialTrustSettings:

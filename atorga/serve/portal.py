@@ -39,6 +39,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Lifespan
@@ -59,6 +60,7 @@ from identity.openid4vp import spec
 from identity.randomness import Random
 from verifier.acceptance import Procedures
 from verifier.app import openid4vp_routes
+from verifier.http import store_down
 from verifier.kit.kit import ConsentKit
 from verifier.openapi import OPENID4VP_PATHS, openapi_route
 from verifier.portal.app import Portal
@@ -188,7 +190,7 @@ def build(settings: PortalSettings, *, profile: Profile, clock: Clock, random: R
             from atorga.town.portal_admin import portal_admin_routes
 
             routes.extend(portal_admin_routes({desk.service: desk}, token_sha256=head.town_token_sha256))
-    return Starlette(routes=routes, lifespan=_lifespan(trust, desk))
+    return Starlette(routes=routes, lifespan=_lifespan(trust, desk), exception_handlers={SQLAlchemyError: store_down})
 
 
 def _desk(
@@ -222,7 +224,7 @@ def _lifespan(trust: ListedTrust, desk: ServiceDesk | None) -> Lifespan[Starlett
         stop = Event()
         if desk is not None:
             Thread(target=desk.declare, args=(stop,), name="declaration", daemon=True).start()
-        with trust.schedule:
+        async with trust.kept_fresh():
             yield
         stop.set()
 

@@ -8,8 +8,6 @@ profile = "haip"                      # or "base": more client identifiers, and 
 State: ``verifier.sqlite3`` and, apart from it and from its backups, ``sealing-key``.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -32,6 +30,7 @@ from identity.trust.issuers import IssuerTrust
 from verifier.acceptance import Procedure, Procedures
 from verifier.app import openid4vp_routes
 from verifier.client import VerifierClient
+from verifier.http import store_down
 from verifier.openapi import OPENID4VP_PATHS, openapi_route
 from verifier.presentations import CredentialTrust, Presentations, StandIn
 from verifier.schema import open_database
@@ -80,12 +79,11 @@ def build(settings: VerifierSettings, *, profile: Profile, clock: Clock, random:
 
         routes.extend(verifier_admin_routes(presentations, token_sha256=token))
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        with trust.schedule:
-            yield
-
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(
+        routes=routes,
+        lifespan=lambda _: trust.kept_fresh(),
+        exception_handlers={SQLAlchemyError: store_down},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -225,7 +226,8 @@ def test_presentation_revocation_and_a_restart_between_every_step(town: Town, ve
     request = town.read_by_post(link)
     verifier.kill()
     verifier.start()
-    fresh = town.city.residency(index=None)
+    # At once after its start: it does not serve before it knows the status lists.
+    fresh = town.city.residency(index=11)
     assert town.present(request, [fresh]).status_code == 200
     verifier.kill()
     verifier.start()
@@ -293,6 +295,17 @@ def test_bad_input_is_never_a_fault_of_the_server(town: Town, verifier: Service)
     assert state(town, verifier, request_id)["state"] == "refused"
     for path in ("/", "/requests/x/jwt", "/admin/requests/x"):
         assert town.http.get(f"{verifier.url}{path}").status_code in (401, 404)
+
+
+def test_a_store_that_is_gone(town: Town, verifier: Service) -> None:
+    link, _ = ask(town, verifier)
+    request = town.read(link)
+    database = town.folder / "verifier" / "verifier.sqlite3"
+    holder = sqlite3.connect(database)
+    holder.execute("DROP TABLE request")
+    holder.close()
+    answer = town.present(request, [town.city.residency(index=None)])
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
 
 
 def test_production_has_no_helpers(town: Town) -> None:

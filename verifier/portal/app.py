@@ -66,8 +66,8 @@ class Portal:
             Route("/", _in_thread(self.start), methods=["GET"]),
             Route("/login", _in_thread(self.login), methods=["GET"]),
             Route("/login/state", _in_thread(self.login_state), methods=["GET"]),
-            Route(DONE_PATH, _in_thread(self.login_done), methods=["GET"]),
-            Route("/login/here", _in_thread(self.login_here), methods=["GET"]),
+            Route(DONE_PATH, _once(self.login_done), methods=["GET"]),
+            Route("/login/here", _once(self.login_here), methods=["GET"]),
             Route("/account", _in_thread(self.account), methods=["GET"]),
             Route("/logout", self._form(self.logout), methods=["POST"]),
             *static_routes(),
@@ -260,7 +260,11 @@ class Portal:
         self, request: Request, name: str, values: dict[str, Any], browser: Browser, *, status: int = 200
     ) -> Response:
         texts = self._texts(request)
-        common = {"form_token": self._browsers.form_token(browser), "path": request.url.path, "sandbox": self._sandbox}
+        common = {
+            "form_token": self._browsers.form_token(browser),
+            "path": request.url.path if request.method == "GET" else "/",
+            "sandbox": self._sandbox,
+        }
         response = self._pages.page(name, texts, common | values, status=status)
         # Who only looks around gets no cookie; who begins something needs one.
         if name in _BEGINNINGS or not browser.is_new:
@@ -298,6 +302,18 @@ def _in_thread(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         return await run_in_threadpool(handler, request)
 
     return endpoint
+
+
+def _once(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """For an address that can be used once: who only looks whether it is there must not use it up."""
+    endpoint = _in_thread(handler)
+
+    async def guarded(request: Request) -> Response:
+        if request.method != "GET":
+            return Response(status_code=405, headers={"Allow": "GET"})
+        return await endpoint(request)
+
+    return guarded
 
 
 def _label(texts: Texts, path: list[str]) -> str:

@@ -118,6 +118,18 @@ def test_a_code_is_good_once(portal: PortalDesk) -> None:
     assert thief.get("/account").headers["location"] == "/login"
 
 
+@pytest.mark.parametrize("path", ["/login/done?response_code=x", "/login/here"])
+def test_looking_whether_an_address_is_there_uses_nothing_up(portal: PortalDesk, path: str) -> None:
+    assert portal.browser().head(path).status_code == 405
+
+
+def test_a_preview_of_the_address_does_not_spend_the_code(portal: PortalDesk) -> None:
+    browser, html = begin(portal)
+    back = path_of(portal.present(wallet_link(html)).json()["redirect_uri"])
+    assert portal.browser().head(back).status_code == 405
+    assert browser.get(back).headers["location"] == "/account"
+
+
 def test_the_cookie_is_replaced_at_the_login(portal: PortalDesk) -> None:
     browser, html = begin(portal)
     before = browser.cookies[COOKIE]

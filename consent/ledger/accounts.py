@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, text
 
 from consent.errors import LedgerConflict
+from consent.ledger.schema import for_reading
 
 RECOVERY_SECONDS = 72 * 3_600
 """DESIGN §7: after a recovery, grant, resume and erase wait so long; who lost the wallet can object."""
@@ -24,6 +25,7 @@ class AccountStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reader = for_reading(engine)
 
     def offer_nonce(self, nonce: str, thumbprint: str, *, now: int, expires: int) -> None:
         """Remembers an enrolment nonce, the only one of this account key; forgets those past."""
@@ -82,14 +84,14 @@ class AccountStore:
             return StoredAccount(*found), known is not None
 
     def by_key(self, thumbprint: str) -> StoredAccount | None:
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             found = connection.execute(
                 text(f"SELECT {_COLUMNS} FROM account WHERE thumbprint = :thumbprint"), {"thumbprint": thumbprint}
             ).first()
         return StoredAccount(*found) if found else None
 
     def by_number(self, number: int) -> StoredAccount | None:
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             found = connection.execute(
                 text(f"SELECT {_COLUMNS} FROM account WHERE number = :number"), {"number": number}
             ).first()

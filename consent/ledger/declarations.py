@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from consent.errors import LedgerConflict
 from consent.ledger.grant_row import Entry, add_event
+from consent.ledger.schema import for_reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class DeclarationStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reader = for_reading(engine)
 
     def add(
         self,
@@ -73,7 +75,7 @@ class DeclarationStore:
 
     def all(self, *, after: int = 0) -> list[StoredDeclaration]:
         """In the order of registration, those behind number ``after``."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             rows = connection.execute(
                 text(f"SELECT {_COLUMNS} FROM declaration WHERE number > :after ORDER BY number"), {"after": after}
             ).all()
@@ -81,12 +83,12 @@ class DeclarationStore:
 
     def parties(self) -> dict[str, int]:
         """Registry party id → number."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             return {row[0]: row[1] for row in connection.execute(text("SELECT party_id, number FROM party"))}
 
     def purposes(self) -> dict[str, int]:
         """Purpose IRI → number."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             return {row[0]: row[1] for row in connection.execute(text("SELECT iri, number FROM purpose"))}
 
 

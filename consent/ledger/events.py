@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from consent.ledger.leaf import GROUPED, Leaf
+from consent.ledger.schema import for_reading
 
 BATCH = 1_024
 """Leaves placed in one transaction: bounds its length, not the log's rate."""
@@ -43,6 +44,7 @@ class EventStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reader = for_reading(engine)
 
     def place(self, *, minute: int) -> int:
         """Gives places to what has none, at most BATCH; returns how many. One caller at a time.
@@ -73,7 +75,7 @@ class EventStore:
 
     def leaves_from(self, index: int, *, at_most: int = BATCH) -> list[bytes]:
         """Placed leaves in the order of the log, beginning at ``index``."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             rows = connection.execute(
                 text("SELECT leaf FROM event WHERE leaf_index >= :index ORDER BY leaf_index LIMIT :at_most"),
                 {"index": index, "at_most": at_most},
@@ -82,7 +84,7 @@ class EventStore:
 
     def size(self) -> int:
         """How many leaves have a place."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             last = connection.execute(text("SELECT max(leaf_index) FROM event")).scalar()
             return 0 if last is None else int(last) + 1
 
@@ -93,7 +95,7 @@ class EventStore:
         return self._one("receipt_id = :receipt_id", {"receipt_id": receipt_id})
 
     def receipts_of(self, grant_id: bytes) -> list[PlacedEvent]:
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             rows = connection.execute(
                 text(
                     f"SELECT {_COLUMNS} FROM event WHERE grant_id = :grant_id AND receipt_id IS NOT NULL "
@@ -105,7 +107,7 @@ class EventStore:
 
     def timeline(self, account: int, *, after: int, at_most: int) -> list[TimelineItem]:
         """Events of the account's grants behind leaf ``after``, oldest first; unplaced ones last."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             rows = connection.execute(
                 text(
                     "SELECT event.grant_id, event.kind, event.counter, event.leaf_index, event.sealed FROM event "
@@ -119,7 +121,7 @@ class EventStore:
         return [TimelineItem(bytes(row[0]), *row[1:]) for row in rows]
 
     def _one(self, condition: str, values: dict[str, object]) -> PlacedEvent | None:
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             found = connection.execute(text(f"SELECT {_COLUMNS} FROM event WHERE {condition}"), values).first()
         return _event(found) if found else None
 

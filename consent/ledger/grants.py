@@ -43,6 +43,7 @@ from consent.ledger.grant_row import (
     signed,
     unsigned,
 )  # fmt: skip
+from consent.ledger.schema import for_reading
 
 # Whoever asks the store finds here what it answers with.
 __all__ = (
@@ -62,6 +63,7 @@ class GrantStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reader = for_reading(engine)
 
     def give(
         self,
@@ -85,21 +87,21 @@ class GrantStore:
         return row
 
     def row(self, grant_id: bytes) -> HotRow | None:
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             return find_row(connection, grant_id)
 
     def body(self, grant_id: bytes) -> GrantBody | None:
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             return find_body(connection, grant_id)
 
     def get(self, grant_id: bytes) -> tuple[HotRow, GrantBody] | None:
         """Row and body as they stand together."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             row, body = find_row(connection, grant_id), find_body(connection, grant_id)
         return None if row is None or body is None else (row, body)
 
     def of_account(self, account: int) -> list[HotRow]:
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             rows = connection.execute(
                 text(f"SELECT {ROW_COLUMNS} FROM grant_row WHERE account = :account ORDER BY grant_id"),
                 {"account": account},
@@ -155,7 +157,7 @@ class GrantStore:
 
     def seen_use_request(self, service: int, jti: bytes) -> bytes | None:
         """The hash of the use request that spent this jti."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             found = connection.execute(
                 text("SELECT request_hash FROM use_request_seen WHERE service = :service AND jti = :jti"),
                 {"service": service, "jti": jti},

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from consent.errors import LedgerConflict
 from consent.ledger.grant_row import REQUEST_OPEN, Entry, add_event, close_request
+from consent.ledger.schema import for_reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class RequestStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reader = for_reading(engine)
 
     def add(
         self, request_id: bytes, *, service: int, jws: str, expires: int, mailbox: bytes | None, entry: Entry
@@ -53,7 +55,7 @@ class RequestStore:
             raise LedgerConflict("taken") from None
 
     def get(self, request_id: bytes) -> StoredRequest | None:
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             found = connection.execute(
                 text(f"SELECT {_COLUMNS} FROM request WHERE request_id = :request_id"), {"request_id": request_id}
             ).first()
@@ -67,7 +69,7 @@ class RequestStore:
 
     def waiting(self, account: int, *, now: int) -> list[StoredRequest]:
         """What lies undecided in the account's mailboxes."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             rows = connection.execute(
                 text(
                     f"SELECT {_COLUMNS} FROM request WHERE state = 0 AND expires > :now AND mailbox IN "
@@ -95,7 +97,7 @@ class RequestStore:
 
     def owner_of(self, mailbox: bytes) -> int | None:
         """The account in whose mailbox it is; None where nobody registered it."""
-        with self._engine.begin() as connection:
+        with self._reader.begin() as connection:
             found = connection.execute(
                 text("SELECT account FROM mailbox WHERE mailbox = :mailbox"), {"mailbox": mailbox}
             ).scalar()

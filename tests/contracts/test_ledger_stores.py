@@ -1,6 +1,7 @@
 """What every database of the consent service promises: one suite, each store."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from consent.errors import LedgerConflict
-from consent.ledger import grants
+from consent.ledger import grants, schema
 from consent.ledger.accounts import RECOVERY_SECONDS, AccountStore
 from consent.ledger.declarations import DeclarationStore
 from consent.ledger.events import EventStore
@@ -433,9 +434,9 @@ def test_an_enrolment_begun_again_forgets_the_first_nonce(engine: Engine) -> Non
 def test_proofs_are_single_use(engine: Engine) -> None:
     store = ProofStore(engine)
     assert store.spend("key", "jti", now=NOW)
-    assert not store.spend("key", "jti", now=NOW + PROOF_SECONDS - 1)
+    assert not store.spend("key", "jti", now=NOW + PROOF_SECONDS)
     assert store.spend("other", "jti", now=NOW)
-    assert store.spend("key", "jti", now=NOW + PROOF_SECONDS)
+    assert store.spend("key", "jti", now=NOW + PROOF_SECONDS + 1)
 
 
 def test_declarations_are_numbered_and_versions_rise(engine: Engine) -> None:
@@ -487,3 +488,31 @@ def test_it_is_all_there_after_reopening(engine: Engine) -> None:
     upgrade(again)
     assert GrantStore(again).row(GRANT) == hot()
     again.dispose()
+
+
+def test_readers_wait_for_no_writer_and_see_one_state(engine: Engine) -> None:
+    store = give(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE grant_row SET state = 3"))
+        found = store.get(GRANT)
+        assert found is not None and found[0].state == grants.GIVEN, "not yet committed"
+    row = store.row(GRANT)
+    assert row is not None and row.state == grants.WITHDRAWN
+
+
+def test_writers_take_turns_and_one_that_fails_gives_its_turn_back(engine: Engine) -> None:
+    store = give(engine)
+    with pytest.raises(LedgerConflict, match="unknown_grant"):
+        store.act(bytes(16), act=1, act_hash="x", change=pause, make_entry=entry)
+    with ThreadPoolExecutor(8) as pool:
+        used = list(pool.map(lambda number: use(store, jti=number), range(40)))
+    assert sorted(row.counter for row in used if row) == list(range(2, 42))
+
+
+def test_a_second_transaction_within_one_is_refused_after_a_while(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_TIMEOUT_MILLISECONDS", 10)
+    with engine.begin(), pytest.raises(TimeoutError, match="no turn to write"):
+        ask(engine)
+    ask(engine)

@@ -11,8 +11,6 @@ The answer to a request, ``respond``:
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from identity.clock import Clock
@@ -21,21 +19,21 @@ from identity.codec.length_prefix import prefixed
 from identity.codec.members import IDENTIFIER_BYTES
 from identity.envelope import hpke
 from identity.errors import IdentityError, ProtocolError
-from identity.formats.sd_jwt_vc.verify import IssuerKey
 from identity.keys.agreement import AgreementPublicKey
 from identity.keys.public_key import PublicKey
 from identity.keys.signer import SoftwareSigner
 from identity.openid4vp import client_metadata, dcql, link, spec
-from identity.openid4vp.check import StatusCheck, VerifiedPresentation, check_presentation
-from identity.openid4vp.dcql import DcqlQuery
+from identity.openid4vp.check import VerifiedPresentation, check_presentation
 from identity.openid4vp.link import AuthorizationLink
 from identity.openid4vp.request import NONCE_BYTES, link_by_value, make_claims
 from identity.openid4vp.respond import ErrorResponse, parse_response
 from identity.openid4vp.spec import Profile
 from identity.randomness import Random
 from verifier.acceptance import LEVELS, Evidence, Flow, Procedures
+from verifier.asked import Asked, StandIn, TrustFor
 from verifier.client import VerifierClient
 from verifier.errors import OtherSession, RequestClosed, RequestUnknown, ResponseRefused, VerifierError, refusal
+from verifier.outcome import EXPIRED, OTHER_SESSION, Outcome, Result
 from verifier.sealing import Sealing, hashed
 from verifier.sessions import REQUEST_SECONDS, RESULT_SECONDS, RequestStore, State, StoredRequest
 
@@ -43,67 +41,8 @@ HANDLE_BYTES = 32
 CODE_BYTES = 32
 """OpenID4VP 1.0 section 8.2 wants 128 bits or more; one size for all secrets."""
 
-EXPIRED = ("request_expired", "nobody answered the request in its time")
-OTHER_SESSION = ("other_session", "the answer came back in another browser session than the one that asked")
-
 DIRECT_RESULT_SECONDS = 3_600
 """A programme that asked may ask for its result more than once."""
-
-
-@dataclass(frozen=True, slots=True)
-class StandIn:
-    """What one request of the sandbox trusts instead."""
-
-    anchors: tuple[bytes, ...]
-    """DER; they replace the usual ones and stand in for registry entries. None at all: the usual ones."""
-    status_prefixes: tuple[str, ...]
-    """Lists below these are fetched when needed."""
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialTrust:
-    """Whom to believe: by chain and registry, and by status list."""
-
-    issuer_key: IssuerKey
-    status_check: StatusCheck
-
-
-TrustFor = Callable[[StandIn | None], CredentialTrust]
-"""None: the anchors and the registry that the verifier always goes by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What to ask for, and how."""
-
-    procedure: str
-    query: DcqlQuery
-    flow: Flow
-    return_uri: str | None = None
-    """Where the wallet's person goes on, on the same device."""
-    client_id_prefix: str = spec.X509_HASH
-    response_mode: str = spec.DIRECT_POST_JWT
-    request_uri_method: str = spec.GET
-    stand_in: StandIn | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What was disclosed, for whoever asked."""
-
-    claims: dict[str, list[dict[str, Any]]]
-    issuers: dict[str, list[str]]
-    """Beside each of ``claims``: an identifier counts together with its issuer (section 14.4)."""
-    level: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a request stands, without any claim."""
-
-    state: State
-    error: str | None = None
-    error_description: str | None = None
 
 
 class Presentations:
@@ -164,7 +103,7 @@ class Presentations:
             nonce=base64url.encode(self._random(NONCE_BYTES)),
             wire_state=base64url.encode(self._random(NONCE_BYTES)),
             query=json.dumps(dcql.format(asked.query)),
-            stand_in=None if asked.stand_in is None else _format_stand_in(asked.stand_in),
+            stand_in=None if asked.stand_in is None else asked.stand_in.format(),
             return_uri=asked.return_uri,
             kid=kid if encrypted else None,
             decryption_key=(
@@ -246,7 +185,7 @@ class Presentations:
         if isinstance(response, ErrorResponse):
             raise _WalletRefused(response)  # 3
         now = int(self._clock())
-        trust = self._trust_for(None if stored.stand_in is None else _parse_stand_in(stored.stand_in))
+        trust = self._trust_for(None if stored.stand_in is None else StandIn.parse(stored.stand_in))
         return check_presentation(  # 4
             response.vp_token,
             dcql.parse(json.loads(stored.query)),
@@ -370,13 +309,3 @@ class _WalletRefused(VerifierError):
 
 def _info(stored: StoredRequest) -> bytes:
     return prefixed("atorga/verifier/result", stored.handle_hash)
-
-
-def _format_stand_in(stand_in: StandIn) -> str:
-    anchors = [base64url.encode(der) for der in stand_in.anchors]
-    return json.dumps({"anchors": anchors, "status_prefixes": list(stand_in.status_prefixes)})
-
-
-def _parse_stand_in(text: str) -> StandIn:
-    obj = json.loads(text)
-    return StandIn(tuple(base64url.decode(one) for one in obj["anchors"]), tuple(obj["status_prefixes"]))

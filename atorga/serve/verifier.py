@@ -29,10 +29,11 @@ from identity.status.signers import lies_under
 from identity.trust.issuers import IssuerTrust
 from verifier.acceptance import Procedure, Procedures
 from verifier.app import openid4vp_routes
+from verifier.asked import CredentialTrust, StandIn
 from verifier.client import VerifierClient
 from verifier.http import store_down
 from verifier.openapi import OPENID4VP_PATHS, openapi_route
-from verifier.presentations import CredentialTrust, Presentations, StandIn
+from verifier.presentations import Presentations
 from verifier.schema import open_database
 from verifier.sealing import Sealing, sealing_from
 from verifier.sessions import RequestStore

@@ -16,9 +16,10 @@ from identity.openid4vp import dcql, spec
 from identity.openid4vp.client_metadata import FORMATS
 from identity.trust.chain import MAX_ANCHORS, MAX_ANCHORS_PEM_BYTES, anchors_from_pem
 from verifier.acceptance import Checked, Flow, Procedure
+from verifier.asked import Asked, StandIn
 from verifier.errors import RequestClosed, RequestUnknown
 from verifier.http import JSON, BodyRefused, body_refused, fault_answer, json_answer, read_body
-from verifier.presentations import Asked, Presentations, StandIn
+from verifier.presentations import Presentations
 from verifier.sessions import State
 
 SANDBOX_ANY = Procedure("sandbox-any", Checked())

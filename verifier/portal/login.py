@@ -17,8 +17,10 @@ from typing import Any
 from identity.formats.sd_jwt_vc.spec import FORMAT
 from identity.openid4vp.dcql import ClaimsQuery, CredentialQuery, DcqlQuery
 from verifier.acceptance import AllOf, Checked, Flow, IssuedBy, Procedure
+from verifier.asked import Asked
 from verifier.errors import RequestUnknown
-from verifier.presentations import Asked, Outcome, Presentations, Result
+from verifier.outcome import Outcome, Result
+from verifier.presentations import Presentations
 from verifier.sealing import Sealing
 from verifier.sessions import State
 

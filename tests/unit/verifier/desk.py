@@ -17,8 +17,9 @@ from identity.openid4vp.respond import format_response
 from tests.paper_city import DISTRICT_QUERY, VERIFIER_URL, Copy, PaperCity
 from verifier.acceptance import Procedures
 from verifier.app import openid4vp_routes
+from verifier.asked import CredentialTrust
 from verifier.client import VerifierClient
-from verifier.presentations import CredentialTrust, Presentations
+from verifier.presentations import Presentations
 from verifier.schema import open_database
 from verifier.sealing import sealing_from
 from verifier.sessions import RequestStore

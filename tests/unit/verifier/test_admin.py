@@ -10,7 +10,7 @@ from identity.errors import IdentityError
 from identity.openid4vp import dcql
 from tests.paper_city import DISTRICT_QUERY, PaperCity
 from tests.unit.verifier.desk import Desk
-from verifier.presentations import StandIn
+from verifier.asked import StandIn
 
 
 @pytest.fixture

@@ -79,11 +79,16 @@ class Revocations:
     asked: list[tuple[str, int] | None] = field(default_factory=list)
     fault: Exception | None = None
     """What breaks while somebody looks."""
+    meanwhile: Callable[[], Any] | None = None
+    """What happens, once, while somebody looks."""
 
     def __call__(self, status: tuple[str, int] | None, *, issuer: str, now: int) -> None:
         self.asked.append(status)
         if self.fault is not None:
             raise self.fault
+        if self.meanwhile is not None:
+            act, self.meanwhile = self.meanwhile, None
+            act()
         if status is not None and status[1] in self.revoked:
             raise CredentialRevoked(f"status: {issuer} has revoked the credential")
 

@@ -18,6 +18,8 @@ from identity.openid4vp.request import VerifiedAuthorizationRequest
 from identity.openid4vp.respond import format_error, format_response
 from tests.paper_city import DISTRICT_QUERY, NOW, PaperCity
 from tests.unit.verifier.desk import FORM, Desk
+from verifier.acceptance import Flow
+from verifier.errors import RequestClosed
 
 MODES = ["direct_post", "direct_post.jwt"]
 VERIFIED = {"state": "verified", "claims": {"residency": [{"district": "Gràcia-2c81"}]}}
@@ -364,6 +366,36 @@ def test_a_fault_while_checking_accepts_nothing(desk: Desk, city: PaperCity) -> 
     with pytest.raises(RuntimeError):
         desk.present(request, [city.residency()])
     assert desk.state(request_id) == {"state": "pending"}
+
+
+@pytest.mark.parametrize("index", [3, 13], ids=["good", "revoked"])
+def test_of_two_answers_at_once_one_counts(desk: Desk, city: PaperCity, index: int) -> None:
+    """The first to be done ends the request; the other is told so, whatever it would have ended in."""
+    city.revocations.revoked.add(13)
+    wallet_link, request_id = desk.ask()
+    request = desk.read(wallet_link)
+    inner: list[Any] = []
+    city.revocations.meanwhile = lambda: inner.append(desk.present(request, [city.residency(index=4)]))
+    outer = desk.present(request, [city.residency(index=index)])
+    assert inner[0].status_code == 200
+    assert (outer.status_code, outer.json()["error"]) == (400, "invalid_request")
+    assert desk.state(request_id) == VERIFIED
+
+
+def test_an_unsigned_request_stands_in_its_link_only(desk: Desk) -> None:
+    request = desk.read(desk.ask(client_id_prefix="redirect_uri")[0])
+    handle = request.response_uri.rsplit("/", 1)[1]
+    assert desk.http.get(f"/requests/{handle}/jwt").status_code == 404
+
+
+def test_there_is_no_result_before_there_is_one(desk: Desk, city: PaperCity) -> None:
+    wallet_link, request_id = desk.ask()
+    with pytest.raises(RequestClosed):
+        desk.presentations.result(request_id, Flow.DIRECT)
+    request = desk.read(wallet_link)
+    desk.send(request, format_error("access_denied", "", request.state))
+    with pytest.raises(RequestClosed):
+        desk.presentations.result(request_id, Flow.DIRECT)
 
 
 def test_the_answer_is_compact_json(desk: Desk) -> None:

@@ -135,7 +135,7 @@ class Portal:
         texts = self._frame.texts(request)
         values = {
             "learnt": [
-                {"label": _label(texts, one["path"]), "value": _shown(texts, one["value"]), "issuer": one["issuer"]}
+                {"label": _label(texts, one["path"]), "value": one["value"], "issuer": one["issuer"]}
                 for one in login["learnt"]
             ],
             "level": login["level"],
@@ -157,9 +157,3 @@ class Portal:
 def _label(texts: Texts, path: list[str]) -> str:
     """The claim's name in words; of a pairwise identifier what it is, not for whom."""
     return texts.label("claim", path[0] if path[0] == "ids" else ".".join(path))
-
-
-def _shown(texts: Texts, value: Any) -> str:
-    if isinstance(value, bool):
-        return texts("value.true" if value else "value.false")
-    return str(value)

@@ -154,6 +154,20 @@ def test_a_code_has_its_time(portal: PortalDesk, city: PaperCity) -> None:
     assert browser.get(back).status_code == 403
 
 
+def test_an_answer_that_nobody_went_on_with_gives_way_to_a_new_attempt(portal: PortalDesk, city: PaperCity) -> None:
+    browser, html = begin(portal)
+    portal.present(wallet_link(html))
+    city.clock.now += 300
+    again = browser.get("/login")
+    assert again.status_code == 200
+    assert wallet_link(again.text) != wallet_link(html)
+
+
+def test_who_is_logged_in_is_not_asked_again(portal: PortalDesk) -> None:
+    browser = logged_in(portal)
+    assert browser.get("/login").headers["location"] == "/account"
+
+
 def qr_link(portal: PortalDesk, html: str, tmp_path: Path) -> str:
     """What a camera reads from the page."""
     zxingcpp = pytest.importorskip("zxingcpp")

@@ -153,4 +153,7 @@ class TownLock:
             raise TownError(f"{folder.root}: this city is running already") from None
 
     def release(self) -> None:
-        os.close(self._handle)
+        """Again does nothing: a town that could not start has been stopped already."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1

@@ -47,7 +47,7 @@ EVENTS = frozenset({"credential_accepted", "credential_failure", "credential_del
 CREDENTIAL_ISSUER_METADATA = "/.well-known/openid-credential-issuer"
 AUTHORIZATION_SERVER_METADATA = "/.well-known/oauth-authorization-server"
 JWT_VC_ISSUER_METADATA = "/.well-known/jwt-vc-issuer"
-"""Each stands between host and path of the identifier (section 12.2.2, RFC 8414 section 3.1, SD-JWT VC section 3)."""
+"""Each stands between host and path of the identifier (section 12.2.2, RFC 8414 section 3.1, SD-JWT VC section 4)."""
 
 # Error codes: RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 9396 section 5, RFC 9449 sections 5 and 8.
 INVALID_REQUEST = "invalid_request"

@@ -59,7 +59,7 @@ def grant(call: Invocation) -> None:
         explain.show_known(work.terminal, work.texts, _lent(work, asked), _shown(work, asked))
         opening = account.held(work, asked.consent) or account.prepare(work, asked.consent)
         known = link.known(work, asked.holder)
-        row = None if known is not None else link.row_of(work, asked.data)
+        row = None if known is not None else link.row_of(work, asked.holder, asked.data)
         _say_first_time(work, asked, opening, row)
         work.say("consent.later")
         work.terminal.say()

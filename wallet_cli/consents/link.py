@@ -25,8 +25,12 @@ _WHAT = "holder link"
 _QUERY = "row"
 
 
-def row_of(errand: Errand, data: DataDeclaration) -> Part:
-    """The credential, and its one claim, that says which row is this resident's. Raises RequestRefused."""
+def row_of(errand: Errand, holder: Party, data: DataDeclaration) -> Part:
+    """The credential, and its one claim, that says which row is this resident's.
+
+    Raises RequestRefused, and ConsentRefused where the list has no address to show it at.
+    """
+    endpoint(holder, "links")
     meta = {"vct_values": [data.row_vct]}
     asked = CredentialQuery(_QUERY, FORMAT, meta, claims=(ClaimsQuery(None, data.row_path, None),))
     return choose(errand, DcqlQuery((asked,)))[0]

@@ -308,6 +308,64 @@ def test_a_challenge_for_another_account_key_is_not_answered(
     refused(resident, city, permissions.ask(), "request_invalid")
 
 
+def change_entry(city: City, name: str, **changes: Any) -> None:
+    """The next version of the list says something else of this party; None = nothing."""
+    real = city._claims
+
+    def changed() -> dict[str, Any]:
+        claims = real()
+        for entry in claims["parties"]:
+            if entry["id"] == party(name):
+                entry |= changes
+                for member in [member for member, value in changes.items() if value is None]:
+                    del entry[member]
+        return claims
+
+    city._claims = changed  # type: ignore[method-assign]
+    city.version += 1
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("consent", {"roles": ["consent", "verifier"], "log_vkey": None}),
+        ("hacienda", {"endpoints": {"journal": f"{HOLDER}/journal"}}),
+        ("hacienda", {"roles": ["service"]}),
+        ("social-services", {"roles": ["holder"]}),
+    ],
+    ids=["log-key", "address", "holder", "service"],
+)
+def test_a_party_listed_otherwise(
+    resident: Wallet, city: City, permissions: Permissions, name: str, changes: dict[str, Any]
+) -> None:
+    link = permissions.ask()
+    change_entry(city, name, **changes)
+    result = resident.run("consent", "grant", link, "--yes", "--json")
+    assert (result.code, result.json["error"]) == (1, "unknown_party")
+    assert city.sent(f"{CONSENT}/me") == 0 and city.sent(HOLDER) == 0
+
+
+@pytest.mark.parametrize(
+    "served", [{}, {"declarations": 7}, {"declarations": ["x"] * 1_001}, {"declarations": [7, "x"]}]
+)
+def test_what_is_no_list_of_declarations(
+    resident: Wallet, city: City, permissions: Permissions, served: dict[str, Any]
+) -> None:
+    link = permissions.ask()
+    city.answer("GET", f"{CONSENT}/declarations", lambda _: httpx.Response(200, json=served))
+    refused(resident, city, link, "declaration_missing")
+
+
+@pytest.mark.parametrize("answer", [{}, {"state": "closed"}, {"state": 7}])
+def test_an_account_in_a_state_that_we_do_not_know(
+    resident: Wallet, city: City, permissions: Permissions, answer: dict[str, Any]
+) -> None:
+    city.answer("POST", f"{CONSENT}/me/account", lambda _: httpx.Response(201, json=answer))
+    result = resident.run("consent", "grant", permissions.ask(), "--yes", "--json")
+    assert result.json["error"] == "bad_answer"
+    assert permissions.links == {}
+
+
 # ── answers that get lost ────────────────────────────────────────────────────────────────────
 
 

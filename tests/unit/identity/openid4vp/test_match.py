@@ -139,7 +139,11 @@ def test_authorities() -> None:
     assert match(query("etsi_tl", "AQID"), Held(header=header)) is None
 
 
-@pytest.mark.parametrize("entry", [7, "!!", b64encode(b"no certificate").decode(), b64encode(Certified().der).decode()])
+@pytest.mark.parametrize(
+    "entry",
+    [7, "!!", b64encode(b"no certificate").decode(), b64encode(Certified().der).decode()],
+    ids=["a number", "no base64", "no certificate", "no authority named"],
+)
 def test_certificates_that_name_no_authority_are_passed_over(entry: Any) -> None:
     assert authority_key_identifiers({"x5c": [entry]}) == set()
 

@@ -67,7 +67,23 @@ def test_the_first_key_that_fits_is_taken() -> None:
         metadata(JWK, encrypted_response_enc_values_supported=[]),
         metadata(JWK, encrypted_response_enc_values_supported="A128GCM"),
     ],
-    ids=lambda obj: str(obj)[:60],
+    ids=[
+        "no jwks",
+        "jwks no object",
+        "no keys",
+        "keys empty",
+        "a key no object",
+        "too many",
+        "no kid",
+        "no alg",
+        "a kid twice",
+        "for signatures",
+        "not on the curve",
+        "private",
+        "no enc of ours",
+        "enc empty",
+        "enc no list",
+    ],
 )
 def test_no_key_to_encrypt_to(obj: Any) -> None:
     with pytest.raises(ProtocolError) as caught:

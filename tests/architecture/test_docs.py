@@ -14,6 +14,7 @@ import pytest
 
 from atorga.serve.process import SERVICES
 from atorga.serve.settings import load
+from atorga.town import narration
 from atorga.town.folder import TENANT
 from atorga.town.town import Town
 from tests.architecture.named_tests import ROOT, missing, named_in
@@ -159,6 +160,28 @@ def test_every_line_names_its_test_or_says_that_nothing_can_show_it(goal: str, c
 
 
 # ── README.md ────────────────────────────────────────────────────────────────────────────────
+
+
+def told_by_the_demo(line: str, texts: dict[str, str]) -> bool:
+    """``line`` is one of the demo's sentences with some values in its places."""
+    return any(re.fullmatch(re.sub(r"\\\{\w+\\\}", ".+", re.escape(text)), line) for text in texts.values())
+
+
+def test_the_transcript_is_what_the_demo_says() -> None:
+    block = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1]
+    lines: list[str] = []
+    for line in block.strip().splitlines():
+        # What is indented and begins no fact goes on with the line before.
+        if line.startswith("     ") and not line.startswith("      →"):
+            lines[-1] += f" {line.strip()}"
+        elif line.strip():
+            lines.append(line.strip())
+    assert lines[0] == "$ make demo"
+    texts = narration.load("en")
+    sentences = [re.sub(r"^(?:→ |\d\.\d+  )", "", line) for line in lines[1:] if line != "[…]"]
+    assert len(sentences) > 30
+    assert not [sentence for sentence in sentences if not told_by_the_demo(sentence, texts)]
+    assert not told_by_the_demo("The city keeps its word.", texts)
 
 
 def test_the_table_of_packages_is_what_is_declared() -> None:

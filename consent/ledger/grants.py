@@ -43,6 +43,17 @@ from consent.ledger.grant_row import (
     signed,
     unsigned,
 )  # fmt: skip
+from consent.ledger.grant_statements import (
+    ACT,
+    CLOSE,
+    COUNT_DENY,
+    DENY_DUE,
+    DROP,
+    FORGET_USE_REQUESTS,
+    INSERT_ENDING,
+    SPEND_USE_REQUEST,
+    USE,
+)
 from consent.ledger.schema import for_reading
 
 # Whoever asks the store finds here what it answers with.
@@ -129,13 +140,13 @@ class GrantStore:
         """
         try:
             with self._engine.begin() as connection:
-                connection.execute(_FORGET_USE_REQUESTS, {"past": now - SEEN_SECONDS})
+                connection.execute(FORGET_USE_REQUESTS, {"past": now - SEEN_SECONDS})
                 connection.execute(
-                    _SPEND_USE_REQUEST,
+                    SPEND_USE_REQUEST,
                     {"service": service, "jti": jti, "request_hash": request_hash, "expires": expires},
                 )
                 found = connection.execute(
-                    _USE,
+                    USE,
                     {
                         "grant_id": grant_id,
                         "service": service,
@@ -168,8 +179,8 @@ class GrantStore:
         """Writes a deny leaf, unless one was written within the hour; ``make_entry`` gets how many
         refusals it stands for."""
         with self._engine.begin() as connection:
-            counted = connection.execute(_COUNT_DENY, {"grant_id": grant_id}).scalar()
-            due = connection.execute(_DENY_DUE, {"grant_id": grant_id, "now": now, "due": now - DENY_LEAF_SECONDS})
+            counted = connection.execute(COUNT_DENY, {"grant_id": grant_id}).scalar()
+            due = connection.execute(DENY_DUE, {"grant_id": grant_id, "now": now, "due": now - DENY_LEAF_SECONDS})
             if due.rowcount != 1:
                 return False
             row = find_row(connection, grant_id)
@@ -237,7 +248,7 @@ class GrantStore:
                 raise LedgerConflict("act_number", act=row.act)
             wanted, details = change(row, body)
             before = {"old_mask": signed(row.mask), "old_act": row.act}
-            after = connection.execute(_ACT, row_parameters(wanted) | before).first()
+            after = connection.execute(ACT, row_parameters(wanted) | before).first()
             if after is None:
                 raise LedgerConflict("act_number", act=row.act)
             done = read_row(after)
@@ -286,16 +297,16 @@ class GrantStore:
                 return _ended_before(connection, row, mask)
             found = None
             if mask is not None:
-                found = connection.execute(_DROP, {"grant_id": grant_id, "mask": signed(mask)}).first()
+                found = connection.execute(DROP, {"grant_id": grant_id, "mask": signed(mask)}).first()
             dropped = 0 if found is None or mask is None else mask
             if found is None:
-                found = connection.execute(_CLOSE, {"grant_id": grant_id, "state": state}).first()
+                found = connection.execute(CLOSE, {"grant_id": grant_id, "state": state}).first()
             if found is None:
                 # Cannot happen under the lock; if it does, nothing was changed and the caller asks again.
                 raise LedgerConflict("busy")
             after = read_row(found)
             connection.execute(
-                _INSERT_ENDING,
+                INSERT_ENDING,
                 {"grant_id": grant_id, "counter": after.counter, "mask": signed(dropped), "effective_at": at},
             )
             add_event(connection, make_entry(after), grant_id, after.counter)
@@ -313,47 +324,3 @@ def _ended_before(connection: Connection, row: HotRow, mask: int | None) -> Ende
             return Ended(row, counter, effective_at, repeated=True)
     # The attributes were never granted: nothing to end, and so since the beginning.
     return Ended(row, row.counter, row.not_before * 1000, repeated=True)
-
-
-_INSERT_ENDING = text(
-    "INSERT INTO ending (grant_id, counter, mask, effective_at) VALUES (:grant_id, :counter, :mask, :effective_at)"
-)
-_FORGET_USE_REQUESTS = text("DELETE FROM use_request_seen WHERE expires <= :past")
-_SPEND_USE_REQUEST = text(
-    "INSERT INTO use_request_seen (service, jti, request_hash, expires) "
-    "VALUES (:service, :jti, :request_hash, :expires)"
-)
-# A window of frequency begins with the first use after the last window ended.
-_USE = text(
-    "UPDATE grant_row SET counter = counter + 1, uses = uses + 1, "
-    "window_uses = CASE WHEN window_uses > 0 AND :since < window_start + window_seconds "
-    "THEN window_uses + 1 ELSE 1 END, "
-    "window_start = CASE WHEN window_uses > 0 AND :since < window_start + window_seconds "
-    "THEN window_start ELSE :since END "
-    "WHERE grant_id = :grant_id AND state = 1 AND service = :service AND holder = :holder AND purpose = :purpose "
-    "AND (mask & :mask) = :mask AND not_before <= :now AND :now < not_after "
-    "AND (max_uses = 0 OR uses < max_uses) "
-    "AND (window_max = 0 OR window_uses < window_max OR :since >= window_start + window_seconds) "
-    f"RETURNING {ROW_COLUMNS}"
-)
-_CLOSE = text(
-    "UPDATE grant_row SET state = :state, mask = 0, counter = counter + 1 "
-    f"WHERE grant_id = :grant_id AND state IN (1, 2) RETURNING {ROW_COLUMNS}"
-)
-_DROP = text(
-    "UPDATE grant_row SET mask = mask & ~ :mask, counter = counter + 1 "
-    "WHERE grant_id = :grant_id AND state IN (1, 2) AND (mask & :mask) <> 0 AND (mask & ~ :mask) <> 0 "
-    f"RETURNING {ROW_COLUMNS}"
-)
-_ACT = text(
-    "UPDATE grant_row SET state = :state, mask = :mask, not_before = :not_before, not_after = :not_after, "
-    "max_uses = :max_uses, window_max = :window_max, window_seconds = :window_seconds, "
-    "act = act + 1, counter = counter + 1 "
-    "WHERE grant_id = :grant_id AND act = :old_act AND mask = :old_mask AND state IN (1, 2) "
-    f"RETURNING {ROW_COLUMNS}"
-)
-_COUNT_DENY = text("UPDATE grant_body SET denies = denies + 1 WHERE grant_id = :grant_id RETURNING denies")
-_DENY_DUE = text(
-    "UPDATE grant_body SET last_deny = :now, denies = 0 "
-    "WHERE grant_id = :grant_id AND (last_deny IS NULL OR last_deny <= :due)"
-)

@@ -33,7 +33,6 @@ from identity.openid4vci import authorization_request, redirect
 from identity.openid4vci.form import required
 from identity.openid4vci.spec import (
     ACCESS_DENIED,
-    CREDENTIAL_REQUEST_DENIED,
     INVALID_DPOP_PROOF,
     INVALID_REQUEST,
     ISSUER_STATE,
@@ -190,8 +189,6 @@ class Authorization:
             for name in request.configurations:
                 self._sources.require_available(self._tenant.types[name], person)
         except ProtocolError as fault:
-            if fault.code != CREDENTIAL_REQUEST_DENIED:
-                raise
             # The card is good, its holder cannot have this: the wallet is told (RFC 6749 section 4.1.2.1).
             self._require_open(self._store.close(request.request_hash))
             return self._back(request, {"error": ACCESS_DENIED, "error_description": description(fault.description)})

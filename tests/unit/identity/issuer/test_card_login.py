@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
+from sqlalchemy import text
 
 from identity.card.challenge import comparison_code, parse_challenge
+from identity.card.challenge import nonce as card_nonce
 from identity.codec import base64url
 from identity.issuer.authorization import CODE_SECONDS, REQUEST_SECONDS
 from identity.issuer.store.requests import MAX_CHALLENGES, MAX_SESSIONS
@@ -245,6 +247,21 @@ def test_signature_for_another_wallets_key(city: City) -> None:
     assert error(answer_challenge(city, theirs, **MIREIA, origin=BASE, nonce=mine_nonce), 403) == "access_denied"
 
 
+@pytest.mark.parametrize("column", ["binding = 'A' || substr(binding, 2)", "issuer = 'http://localhost:8100/other'"])
+def test_challenge_that_is_not_this_requests(city: City, column: str) -> None:
+    """Whatever put it there: a card's signature over it gives nothing away here."""
+    session = open_session(city, Wallet(city).address())
+    challenge(city, session)
+    with city.engine.begin() as connection:
+        connection.execute(text(f"UPDATE challenge SET {column}"))
+        changed = connection.execute(text("SELECT * FROM challenge")).one()
+    nonce = card_nonce(
+        random=changed.random, binding=changed.binding, issuer=changed.issuer, purpose=changed.purpose,
+        session=session["session"],
+    )  # fmt: skip
+    assert error(answer_challenge(city, session, **MIREIA, origin=BASE, nonce=nonce), 403) == "access_denied"
+
+
 def test_signature_for_another_origin(city: City) -> None:
     session = open_session(city, Wallet(city).address())
     nonce = challenge(city, session).json()["nonce"]
@@ -381,10 +398,10 @@ def test_page(city: City) -> None:
         "es": "Demuestre quién es", "ca": "Demostri qui és", "en": "Prove who you are", "fr, de;q=0.5": "Demuestre",
         "de, en;q=0.4, ca;q=0.9": "Demostri", "en;q=0, ca;q=0.1": "Demostri", "en;q=x, ca": "Demostri",
     }  # fmt: skip
-    for language, text in texts.items():
+    for language, title in texts.items():
         city.client.cookies.clear()
         page = city.client.get(address, headers={**HTML, "Accept-Language": language})
-        assert page.status_code == 200 and text in page.text
+        assert page.status_code == 200 and title in page.text
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert comparison_code(key.public_key.thumbprint) in page.text
         assert "wallet card login" in page.text and '<meta http-equiv="refresh"' in page.text

@@ -70,7 +70,8 @@ def test_transaction_code(city: City) -> None:
     assert tx_code is not None and len(tx_code) == 6 and tx_code.isdigit()
     assert error(city.redeem(code)) == "invalid_request", "a missing one is no guess"
     assert error(city.redeem(code, tx_code="x" * 65)) == "invalid_request"
-    assert error(city.redeem(code, tx_code=f"{int(tx_code) ^ 1:06d}")) == "invalid_grant"
+    wrong = city.redeem(code, tx_code=f"{int(tx_code) ^ 1:06d}")
+    assert error(wrong) == "invalid_grant" and "tx_code is wrong" in wrong.json()["error_description"]
     assert city.redeem(code, tx_code=tx_code).status_code == 200
 
 

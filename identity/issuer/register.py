@@ -59,7 +59,7 @@ class Register:
         if self._claims is None:
             raise CredentialError("register: has no query for claims")
         row = self._one(self._claims, {"id_number": id_number})
-        return None if row is None else _nested(row)
+        return None if row is None else nested(row)
 
     def _one(self, query: str, parameters: Mapping[str, str]) -> dict[str, Any] | None:
         try:
@@ -73,7 +73,8 @@ class Register:
         return {str(name): value for name, value in rows[0].items()} if rows else None
 
 
-def _nested(row: Mapping[str, Any]) -> dict[str, Any]:
+def nested(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Claims from columns. Raises CredentialError for a type that no claim has."""
     claims: dict[str, Any] = {}
     for column, value in row.items():
         if value is None:

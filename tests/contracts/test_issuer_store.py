@@ -16,7 +16,14 @@ from identity.codec import base64url
 from identity.issuer.store.credentials import Batch, BatchRefusal, CredentialStore, Place, Recorded
 from identity.issuer.store.deferred import Decision, DeferredStore, NewWaiting, WaitingRefusal
 from identity.issuer.store.offers import MAX_ATTEMPTS, CodeRefusal, NewCode, OfferedCode, OfferStore
-from identity.issuer.store.requests import NewAuthorizationCode, PushedRequest, RequestStore, SpentCode
+from identity.issuer.store.requests import (
+    MAX_CHALLENGES,
+    MAX_SESSIONS,
+    NewAuthorizationCode,
+    PushedRequest,
+    RequestStore,
+    SpentCode,
+)
 from identity.issuer.store.revocations import RevocationStore
 from identity.issuer.store.schema import open_engine, upgrade
 from identity.issuer.store.spent import Purpose, SpentStore
@@ -206,6 +213,17 @@ def test_who_pushes_tidies_up(engine: Engine) -> None:
         assert connection.execute(text("SELECT count(*) FROM pushed_request")).scalar_one() == 1
         for table in ("card_session", "challenge"):
             assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
+
+
+def test_sessions_of_one_request_are_limited(engine: Engine) -> None:
+    store = open_session(engine)
+    opened = [
+        store.open_session(named("request"), session=number.to_bytes(16, "big"), cookie_hash=HASH)
+        for number in range(MAX_SESSIONS)
+    ]
+    assert opened == [True] * (MAX_SESSIONS - 1) + [False]
+    counted = [store.count_challenge(SESSION) for _ in range(MAX_CHALLENGES + 1)]
+    assert counted == [True] * MAX_CHALLENGES + [False]
 
 
 def issued(fill: int = 1) -> IssuedChallenge:

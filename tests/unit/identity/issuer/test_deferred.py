@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from identity.formats.sd_jwt_vc.parse import peek
+from identity.issuer import sealing
 from identity.issuer.issuing import DEFERRED_SECONDS
 from identity.issuer.store.deferred import Decision
 from tests.issuer_city import ISSUER, City, Wallet
@@ -51,6 +52,19 @@ def test_approved(city: City) -> None:
     assert len({copy.holder_key for copy in copies}) == 3 and copies[0].claims["district"] == "Gràcia"
     assert error(collect(city, token, transaction)) == "invalid_transaction_id", "obtained once"
     assert city.batch(token, RESIDENCY).status_code == 200, "a refill was decided with the first"
+
+
+def test_two_that_collect_at_once(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = city.token(RESIDENCY)
+    transaction = city.batch(token, RESIDENCY).json()["transaction_id"]
+    decide(city, Decision.APPROVED)
+    seen = city.hall.deferred.get(sealing.name(transaction), 1, now=int(city.now[0]))
+    assert seen is not None
+    assert collect(city, token, transaction).status_code == 200
+    monkeypatch.setattr(city.hall.deferred, "get", lambda *_, **__: seen)
+    assert error(collect(city, token, transaction)) == "invalid_transaction_id", (
+        "the one who looked first and came second"
+    )
 
 
 def test_refused(city: City) -> None:

@@ -1,7 +1,7 @@
 """Credential types as data, registers as configuration, and what goes into a credential from either."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,25 @@ from identity.issuer import sealing
 from identity.issuer.claims import age_at
 from identity.issuer.credential_type import LANGUAGES, bundled, read
 from identity.issuer.person import Person, Subject
-from identity.issuer.register import Register, open_register
+from identity.issuer.register import Register, nested, open_register
 from identity.keys.keyed_hash import KeyedHashClient
 from tests.issuer_city import City
 
 TYPES = Path(__file__).parents[4] / "identity" / "issuer" / "types"
 GOOD = (TYPES / "residency.toml").read_text()
+
+
+@pytest.mark.parametrize("claims", ["[]", "7", "[7]", "['municipality']"])
+def test_claims_that_are_no_tables(claims: str) -> None:
+    head = GOOD[: GOOD.index("[formats")]
+    rest = GOOD[GOOD.index("[formats") : GOOD.index("[[claims]]")]
+    with pytest.raises(CredentialError, match="list of tables"):
+        read(f"{head}claims = {claims}\n{rest}", "residency")
+
+
+def test_dates_of_a_register_become_texts() -> None:
+    row = {"a": date(2026, 11, 25), "b.c": datetime(2026, 11, 25, 9, 30, tzinfo=UTC), "d": None}
+    assert nested(row) == {"a": "2026-11-25", "b": {"c": "2026-11-25"}}
 
 
 def test_bundled_types() -> None:
@@ -39,7 +52,7 @@ def test_bundled_types() -> None:
 
 def test_every_file_is_a_type() -> None:
     assert bundled([path.stem for path in TYPES.glob("*.toml")])
-    for name in ("unknown", "../tenant", "Person", ""):
+    for name in ("unknown", "../types/residency", "Person", ""):
         with pytest.raises(CredentialError):
             bundled([name])
 

@@ -176,6 +176,10 @@ class Driver:
         self.nonce = answer.headers.get(spec.PROOF_NONCE_HEADER, self.nonce)
         return answer
 
+    def send_headers(self, method: str, path: str, headers: list[tuple[str, str]]) -> httpx.Response:
+        """With headers as they are, also two of one name."""
+        return self._runner.run(self._http.request(method, path, headers=headers))
+
     def send_all(self, calls: list[tuple[str, str, bytes, dict[str, str]]]) -> list[httpx.Response]:
         """All at once."""
 

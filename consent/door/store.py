@@ -56,21 +56,29 @@ class DoorStore:
         self._on_end = on_end
 
     def withdraw(self, message: VerifiedWithdrawal, *, now: int) -> Withdrawn | Narrowed | Noted:
-        """Idempotent: the same again gets the first ``effective_at``."""
+        """Idempotent: the same again gets the first ``effective_at``.
+
+        Of a known grant only what takes something away is kept: however often and in whatever words
+        its key withdraws, there are no more rows than it has attributes.
+        """
         with self._engine.begin() as connection:
             connection.execute(delete(withdrawal).where(withdrawal.c.expires <= now))
             grant = find(connection, message.grant_id)
-            known = grant is not None and grant.thumbprint == message.key.thumbprint
-            _keep(connection, message, at=now, expires=None if known else now + NOTED_SECONDS)
-            if grant is None or not known:
+            if grant is None or grant.thumbprint != message.key.thumbprint:
+                _keep(connection, message, message.attributes, at=now, expires=now + NOTED_SECONDS)
                 return Noted()
+            named = _named(grant, message)
             kept = kept_for(connection, grant.grant_id, grant.thumbprint)
+            left = effect(grant.attributes, kept).left
+            if set(left) & set(grant.attributes if named is None else named):
+                _keep(connection, message, named, at=now, expires=None)
+                kept = kept_for(connection, grant.grant_id, grant.thumbprint)
             state = effect(grant.attributes, kept)
             if state.ended_at is not None:
                 if self._on_end is not None:
                     self._on_end(connection, grant.grant_id)
                 return Withdrawn(state.ended_at)
-            return Narrowed(state.left, _first(kept, message.attributes))
+            return Narrowed(state.left, _withdrawn_at(kept, named or (), now))
 
     def knows(self, message: VerifiedWithdrawal) -> bool:
         """Whether its key is the key of a grant known here."""
@@ -129,9 +137,23 @@ def kept_for(connection: Connection, grant_id: str, thumbprint: str) -> list[Kep
     return [Kept(_read(row.attributes), row.at) for row in rows]
 
 
-def _keep(connection: Connection, message: VerifiedWithdrawal, *, at: int, expires: int | None) -> None:
+def _named(grant: KnownGrant, message: VerifiedWithdrawal) -> tuple[str, ...] | None:
+    """What of the grant a withdrawal names; None = all. A name that was never given takes nothing away."""
+    if message.attributes is None:
+        return None
+    return tuple(name for name in grant.attributes if name in message.attributes)
+
+
+def _keep(
+    connection: Connection,
+    message: VerifiedWithdrawal,
+    names: tuple[str, ...] | None,
+    *,
+    at: int,
+    expires: int | None,
+) -> None:
     # The order of the names says nothing: the same set again is the same withdrawal.
-    attributes = _write(None if message.attributes is None else tuple(sorted(message.attributes)))
+    attributes = _write(None if names is None else tuple(sorted(names)))
     named = and_(
         withdrawal.c.grant_id == message.grant_id,
         withdrawal.c.thumbprint == message.key.thumbprint,
@@ -149,10 +171,10 @@ def _keep(connection: Connection, message: VerifiedWithdrawal, *, at: int, expir
         )
 
 
-def _first(kept: list[Kept], attributes: tuple[str, ...] | None) -> int:
-    """When these attributes were withdrawn first, all of them."""
-    names = sorted(attributes or ())
-    return min(one.at for one in kept if one.attributes is not None and sorted(one.attributes) == names)
+def _withdrawn_at(kept: list[Kept], names: tuple[str, ...], now: int) -> int:
+    """When the last of these attributes was withdrawn; now, where none of them was ever given."""
+    first = (min(one.at for one in kept if one.attributes and name in one.attributes) for name in names)
+    return max(first, default=now)
 
 
 def _write(attributes: tuple[str, ...] | None) -> str:

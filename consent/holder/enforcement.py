@@ -289,7 +289,7 @@ def _use(request: VerifiedUseRequest, proven: ProvenAllow, row: str) -> Use:
 def _limits(grant: VerifiedGrant) -> Limits:
     frequency = grant.detail.frequency
     return Limits(
-        grant.detail.max_uses or 0,
+        grant.detail.use_limit or 0,
         frequency.max if frequency else 0,
         frequency.seconds if frequency else 0,
     )

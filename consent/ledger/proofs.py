@@ -17,10 +17,10 @@ class ProofStore:
         self._engine = engine
 
     def spend(self, thumbprint: str, jti: str, *, now: int) -> bool:
-        """True the first time within 120 s."""
+        """True the first time within 120 s; in the 120th second a proof of a clock ahead of ours is still fresh."""
         try:
             with self._engine.begin() as connection:
-                connection.execute(text("DELETE FROM spent_proof WHERE expires <= :now"), {"now": now})
+                connection.execute(text("DELETE FROM spent_proof WHERE expires < :now"), {"now": now})
                 connection.execute(
                     text("INSERT INTO spent_proof (thumbprint, jti, expires) VALUES (:thumbprint, :jti, :expires)"),
                     {"thumbprint": thumbprint, "jti": jti, "expires": now + PROOF_SECONDS},

@@ -18,7 +18,8 @@ MAX_LEVEL = 5
 MAX_ENTRY_BYTES = 0xFFFF
 MAX_BUNDLE_BYTES = WIDTH * (2 + MAX_ENTRY_BYTES)
 
-_PATH = re.compile(r"(entries|\d)/((?:x\d{3}/)*\d{3})(?:\.p/([1-9]\d{0,2}))?", re.ASCII)
+_PATH = re.compile(r"(entries|\d)/((?:x\d{3}/){0,6}\d{3})(?:\.p/([1-9]\d{0,2}))?", re.ASCII)
+"""Seven groups hold every number of 63 bits; a longer path would only be an error of the file system."""
 
 
 def tile_path(level: int, index: int, width: int = WIDTH) -> str:

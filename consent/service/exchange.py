@@ -94,13 +94,19 @@ async def read_exchange(request: Request, *, media_type: str | None, body_option
             method=request.method,
             path=request.url.path,
             body=bytes(body),
-            proof=request.headers.get(spec.REQUEST_PROOF_HEADER),
+            proof=_proof(request),
         ),
         path=request.path_params,
         query=_query(request),
         languages=_languages(request.headers.get("accept-language", "")),
         address=request.client.host if request.client else "",
     )
+
+
+def _proof(request: Request) -> str | None:
+    """The one that is there; of two, none counts."""
+    proofs = request.headers.getlist(spec.REQUEST_PROOF_HEADER)
+    return proofs[0] if len(proofs) == 1 else None
 
 
 def _query(request: Request) -> dict[str, str]:

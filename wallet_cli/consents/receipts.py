@@ -5,7 +5,6 @@ from typing import Any
 from consent.errors import ConsentError
 from consent.grant.opening import open_opening
 from consent.grant.receipt import UnverifiedReceipt, parse_served
-from consent.ledger.leaf import Kind
 from consent.ledger.receipt import VerifiedReceipt, verify_receipt
 from consent.spec import MEDIA_RECEIPT
 from identity.codec.members import identifier, text
@@ -76,8 +75,6 @@ def require_of(found: VerifiedReceipt, grant: HeldGrant) -> None:
     """Exactly the grant that this wallet signed, for the service it was signed for. Raises ConsentRefused."""
     if found.receipt.head.grant != grant.grant_jws or found.service != grant.service:
         raise ConsentRefused("proof_refused", f"{_WHAT}: about another grant than the one given")
-    if found.logged.leaf.kind is Kind.GRANT and found.logged.leaf.counter != 1:
-        raise ConsentRefused("proof_refused", f"{_WHAT}: a grant is the first event about itself")
 
 
 def _receipt_id(description: dict[str, Any]) -> str | None:

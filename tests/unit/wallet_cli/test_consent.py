@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from consent.grant.detail import Term
+from consent.grant.receipt import parse_receipt
 from consent.grant.withdrawal import verify_withdrawal
 from identity.keys.agreement import AgreementPrivateKey
 from identity.keys.signer import SoftwareSigner
@@ -17,7 +19,9 @@ from tests.unit.wallet_cli.conftest import Result, Wallet
 from tests.unit.wallet_cli.consenting import DAY, HOUSEHOLD, INCOME, Permissions, down
 from tests.unit.wallet_cli.issuing import SECRETS, IssuerScript
 from tests.unit.wallet_cli.verifying import query
-from wallet_cli.consents import withdraw
+from wallet_cli.consents import receipts, withdraw
+from wallet_cli.errors import ConsentRefused
+from wallet_cli.store import consents, database
 
 
 @pytest.fixture
@@ -174,6 +178,20 @@ def test_giving_more_or_something_else(
     assert city.sent(CONSENT) == 0 and city.sent(HOLDER) == 0
 
 
+def test_giving_nothing_is_no_giving(resident: Wallet, permissions: Permissions, city: City) -> None:
+    optional = {INCOME: Term("binned:eur-6", True), HOUSEHOLD: Term("raw", True)}
+    link = permissions.ask(permissions.detail(terms=optional))
+    result = resident.run("consent", "grant", link, "--yes", "--json", "--drop", INCOME, "--drop", HOUSEHOLD)
+    assert result.json["error"] == "cannot_drop"
+    assert city.sent(CONSENT) == 0
+
+
+def test_a_time_that_ends_before_it_begins(resident: Wallet, permissions: Permissions, city: City) -> None:
+    link = permissions.ask(permissions.detail(not_before=int(city.now) + 30 * DAY))
+    assert resident.run("consent", "grant", link, "--yes", "--json", "--days", "7").json["error"] == "not_narrower"
+    assert city.sent(CONSENT) == 0
+
+
 # ── refused before anything is sent ──────────────────────────────────────────────────────────
 
 
@@ -249,6 +267,16 @@ def test_more_than_was_declared_is_not_even_shown(
     asked = permissions.slip(permissions.request(permissions.detail(**changes)))
     result = refused(resident, city, asked, code)
     assert "Exactly this" not in result.err
+
+
+def test_a_data_holder_that_the_procedure_does_not_name(
+    resident: Wallet, city: City, permissions: Permissions
+) -> None:
+    declared = permissions.purpose_declaration(holders=(party("consent"),))
+    served = {"declarations": [permissions.signed(declared), permissions.signed(permissions.data_declaration())]}
+    link = permissions.ask()
+    city.answer("GET", f"{CONSENT}/declarations", lambda _: httpx.Response(200, json=served))
+    refused(resident, city, link, "more_than_needed")
 
 
 def test_a_declaration_under_another_key_does_not_count(resident: Wallet, city: City, permissions: Permissions) -> None:
@@ -516,6 +544,34 @@ def test_a_receipt_of_a_log_that_was_not_pinned(receipt: Path, bare_wallet: Wall
     other = Wallet(tmp_path / "other", bare_wallet.passphrase_file)
     assert other.run("init", "--sandbox").code == 0
     assert other.run("receipt", "verify", str(receipt), "--json").json["error"] == "receipt_invalid"
+
+
+def test_a_receipt_must_be_of_the_grant_that_we_signed(resident: Wallet, receipt: Path) -> None:
+    """Of a withdrawal the log holds no hash of the grant: here the grant itself is compared."""
+    secret = resident.passphrase_file.read_bytes().strip()
+    with database.opened(resident.folder, lambda: secret) as store:
+        (grant,), (account,) = consents.grants(store), consents.accounts(store)
+    found = receipts.verify(parse_receipt(receipt.read_bytes()), account.log_vkey)
+    receipts.require_of(found, grant)
+    for other in (replace(grant, grant_jws="another"), replace(grant, service=party("portal"))):
+        with pytest.raises(ConsentRefused) as caught:
+            receipts.require_of(found, other)
+        assert caught.value.code == "proof_refused"
+
+
+@pytest.mark.parametrize("listed", [None, 7, [{"counter": 1, "id": "x"}], [{"counter": 1}]])
+def test_a_grant_whose_receipts_are_no_list(
+    resident: Wallet, city: City, permissions: Permissions, listed: Any
+) -> None:
+    def changed(request: httpx.Request) -> httpx.Response:
+        answer = permissions.forward(request)
+        if answer.status_code != 200:
+            return answer
+        return httpx.Response(200, json={**answer.json(), "receipts": listed})
+
+    city.answer("GET", f"{CONSENT}/me/grants/*", changed)
+    result = resident.run("consent", "grant", permissions.ask(), "--yes", "--json")
+    assert result.json["error"] == "bad_answer"
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"a":1,"a":2}', "x" * 300_000])

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from consent.errors import ConsentError
@@ -19,7 +20,8 @@ from identity.keys.signer import SoftwareSigner
 from tests.unit.wallet_cli.conftest import NOW
 from wallet_cli.consents import fitting
 from wallet_cli.consents.numbers import Numbers
-from wallet_cli.errors import ConsentRefused
+from wallet_cli.errors import ConsentRefused, NetworkError
+from wallet_cli.network import Network
 from wallet_cli.store import consents, database
 from wallet_cli.store.consents import HeldGrant
 from wallet_cli.store.database import Store
@@ -162,6 +164,42 @@ def test_a_withdrawal_that_we_did_not_sign(store: Store) -> None:
     event = {"service": SERVICE, "purpose": PURPOSE, "withdrawal_hash": base64url.encode(bytes(32))}
     with pytest.raises(ConsentRefused, match="did not sign"):
         fitting.check(store, HELD, Kind.WITHDRAW, event, at=NOW + 101)
+
+
+SERVED: dict[str, Any] = {
+    "services": [{"id": SERVICE, "number": 3}],
+    "purposes": [{"iri": PURPOSE, "number": 5}],
+    "groups": [],
+}
+
+
+def test_the_published_numbers() -> None:
+    assert numbers_of(SERVED) == NUMBERS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"services": None},
+        {"purposes": 7},
+        {"services": [7]},
+        {"services": [{"id": SERVICE, "number": 0}]},
+        {"services": [{"id": SERVICE}]},
+        {"services": [{"id": SERVICE, "number": 3}, {"id": SERVICE, "number": 4}]},
+        {"services": [{"id": SERVICE, "number": 3}, {"id": "another", "number": 3}]},
+        {"services": [{"id": str(number), "number": number} for number in range(1, 100_002)]},
+    ],
+    ids=["none", "number", "numbers", "zero", "member", "one-name", "one-number", "too-many"],
+)
+def test_numbers_with_two_meanings(change: dict[str, Any]) -> None:
+    with pytest.raises((ConsentRefused, NetworkError)) as caught:
+        numbers_of({**SERVED, **change})
+    assert caught.value.code == "bad_answer"
+
+
+def numbers_of(served: dict[str, Any]) -> Numbers:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=served))
+    return Numbers.fetch(Network(True, {}, transport), "http://localhost:8101")
 
 
 def leaf(**changes: Any) -> Leaf:

@@ -414,6 +414,21 @@ def test_a_journal_whose_root_is_not_its_own(
     assert read(resident).json["error"] == "proof_refused"
 
 
+@pytest.mark.parametrize(
+    "value",
+    [{}, {"releases": [], "root": "x"}, {"releases": 7, "root": "A" * 43}, {"releases": [7], "root": "A" * 43},
+     {"releases": [{"use_id": "x"}], "root": "A" * 43}],
+    ids=["empty", "root", "number", "numbers", "members"],
+)  # fmt: skip
+def test_a_journal_that_cannot_be_read_is_named(
+    resident: Wallet, permissions: Permissions, city: City, grant_id: str, value: dict[str, Any]
+) -> None:
+    city.answer("GET", f"{HOLDER}/journal", lambda _: httpx.Response(200, json=value))
+    result = read(resident)
+    assert result.code == 0
+    assert "The hacienda did not show what it handed over" in result.err
+
+
 def test_a_witness_of_another_legal_body_is_named(
     resident: Wallet, permissions: Permissions, city: City, grant_id: str
 ) -> None:

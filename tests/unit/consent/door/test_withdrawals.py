@@ -1,11 +1,13 @@
 """``POST /withdrawals`` of data holders and services (C5)."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from consent.door.effect import Kept, effect, withdrawn
 from consent.door.rate import PerMinute
+from consent.grant.detail import Term
 from consent.grant.withdrawal import NOTED_SECONDS
 from tests.holder_city import ANNA, NOW, City, Clock, Wallet
 
@@ -50,6 +52,36 @@ def test_single_attributes(city: City, anna: Wallet, known: str) -> None:
     city.clock.now += 5
     for attributes in (None, ("household.size",), ("income.band",)):
         assert city.withdraw(anna, known, attributes).json() == rest.json()
+
+
+def test_of_a_known_grant_no_more_is_kept_than_it_has(city: City, anna: Wallet, known: str) -> None:
+    """Its own key may withdraw as often as it likes: what takes nothing away leaves no row."""
+    names = ("household.size", "income.band")
+    nothing = city.withdraw(anna, known, ("never.given",)).json()
+    assert nothing == {"state": "given", "attributes": list(reversed(names)), "effective_at": NOW}
+    for number in range(20):
+        city.withdraw(anna, known, (f"never.given.{number}",))
+        city.withdraw(anna, known, ("household.size", f"never.given.{number}"))
+    assert city.withdraw(anna, known, names).json() == {"state": "withdrawn", "effective_at": NOW}
+    city.withdraw(anna, known)
+    with sqlite3.connect(city.folder / "holder.db") as database:
+        kept = database.execute("SELECT attributes FROM withdrawal ORDER BY number").fetchall()
+    assert kept == [('["household.size"]',), ('["household.size", "income.band"]',)]
+
+
+def test_what_was_withdrawn_in_parts(city: City, anna: Wallet) -> None:
+    """Each part at its own time; both together since the later."""
+    grant_id = city.grant(
+        anna,
+        datatypes=("income.band", "household.size"),
+        terms={"income.band": Term("binned:eur-6", True), "household.size": Term("raw", True)},
+    )
+    assert city.read(grant_id).status_code == 200
+    city.clock.now += 3
+    city.withdraw(anna, grant_id, ("household.size",))
+    city.clock.now += 3
+    answer = city.withdraw(anna, grant_id, ("household.size", "never.given"))
+    assert answer.json() == {"state": "given", "attributes": ["income.band"], "effective_at": NOW + 3}
 
 
 def test_all_attributes_in_one(city: City, anna: Wallet, known: str) -> None:

@@ -198,6 +198,13 @@ def test_max_uses_hold_against_a_consent_service_that_forgets_them(city: City, a
     assert [one["attributes"] for one in city.journal(anna)["releases"]][2:] == [[]]
 
 
+def test_once_is_once_against_a_consent_service_that_forgets_it(city: City, anna: Wallet) -> None:
+    """``fetch`` onetime needs no ``max_uses`` beside it (WIRE C3)."""
+    grant_id = city.grant(anna, fetch="onetime")
+    assert city.read(grant_id).status_code == 200
+    assert reasons(city.read(grant_id)) == [("max_uses", None)]
+
+
 def test_frequency_holds_against_a_consent_service_that_forgets_it(city: City, anna: Wallet) -> None:
     grant_id = city.grant(anna, frequency=Frequency(2, 100))
     outcomes = []

@@ -76,6 +76,29 @@ def test_a_proof_counts_once(wallet: Wallet) -> None:
     assert (again.status_code, again.json()["error"]) == (401, spec.INVALID_PROOF)
 
 
+def test_a_proof_of_a_clock_ahead_of_ours_counts_once(wallet: Wallet) -> None:
+    """It is fresh for two minutes, to the end of the last second of which its jti is kept."""
+    clock = wallet.city.clock
+    assert isinstance(clock, Clock)
+    proof = wallet.city.proof(wallet.key, "GET", "/me/grants", now=NOW + 60)
+    assert wallet.city.send("GET", "/me/grants", request_proof=proof).status_code == 200
+    for seconds in (1, 118, 1):
+        clock.now += seconds
+        answer = wallet.city.send("GET", "/me/grants", request_proof=proof)
+        assert (answer.status_code, answer.json()["error"]) == (401, spec.INVALID_PROOF)
+        assert "jti was used before" in answer.json()["error_description"]
+
+
+def test_one_proof_a_request(wallet: Wallet) -> None:
+    """Which of two counts would be a matter of who reads them; the second may be anybody's."""
+    good = wallet.city.proof(wallet.key, "GET", "/me/grants")
+    for proofs in ([good, good], [good, "x"], [good, ""]):
+        headers = [(spec.REQUEST_PROOF_HEADER, proof) for proof in proofs]
+        answer = wallet.city.send_headers("GET", "/me/grants", headers)
+        assert (answer.status_code, answer.json()["error"]) == (401, spec.INVALID_PROOF)
+    assert wallet.city.send("GET", "/me/grants", request_proof=good).status_code == 200
+
+
 def test_a_refused_proof_does_not_spend_its_jti(wallet: Wallet) -> None:
     """An old nonce is answered with a fresh one; the same key then gets through."""
     jti = secrets.token_bytes(16)

@@ -30,6 +30,7 @@ def test_checkpoint_and_tiles_are_served_as_they_lie(wallet: Wallet) -> None:
         "tile/0/000", "tile/0/001.p/3", "tile/entries/000", "tile/6/000", "tile/0/0", "tile/0/000.p/0",
         "tile/0/000.p/256", "tile/0/x000/000", "tile/../consent.db", "tile/%2e%2e/%2e%2e/consent.db", "writer.lock",
         "checkpoint.0", "tile/0/000.p/4/..", "tile//0/000", "tile/entries/", "tile/", "", "../consent.db",
+        "tile/0/" + "x001/" * 7 + "001", "tile/0/" + "x001/" * 900 + "001", "tile/entries/" + "x001/" * 1500 + "001",
     ],
 )  # fmt: skip
 def test_nothing_else_is(wallet: Wallet, path: str) -> None:

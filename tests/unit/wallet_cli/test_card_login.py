@@ -1,11 +1,13 @@
 """`wallet card login`: the card speaks for another wallet, after a code was compared."""
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
+from identity.card import challenge
 from identity.card.challenge import comparison_code
 from identity.keys.signer import SoftwareSigner
 from tests.unit.wallet_cli.city import ISSUER, City
@@ -87,17 +89,24 @@ def test_a_challenge_from_elsewhere(wallet: Wallet, issuer: IssuerScript, card: 
     assert issuer.tokens == []
 
 
-def test_a_challenge_of_another_issuer(wallet: Wallet, issuer: IssuerScript, card: list[str]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"issuer": "https://bank.example"},
+        {"purpose": "grant"},
+        {"purpose": "recover"},
+        {"session": "AAAAAAAAAAAAAAAAAAAAAA"},
+    ],
+    ids=["issuer", "grant", "recover", "session"],
+)
+def test_a_challenge_that_explains_itself_and_is_about_something_else(
+    wallet: Wallet, issuer: IssuerScript, card: list[str], change: dict[str, str]
+) -> None:
     real = issuer.city.answers[("POST", f"{ISSUER}/card/challenge")]
 
     def relayed(request: httpx.Request) -> httpx.Response:
-        from identity.card import challenge
-
         honest = challenge.parse_challenge(real(request).json())
-        other = challenge.Challenge(
-            honest.random, honest.binding, "https://bank.example", honest.purpose, honest.session
-        )
-        return httpx.Response(200, json=challenge.format_challenge(other))
+        return httpx.Response(200, json=challenge.format_challenge(replace(honest, **change)))
 
     issuer.city.answer("POST", f"{ISSUER}/card/challenge", relayed)
     result = wallet.run("card", "login", URL, *card, "--yes", "--json")

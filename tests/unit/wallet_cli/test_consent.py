@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -269,9 +269,7 @@ def test_more_than_was_declared_is_not_even_shown(
     assert "Exactly this" not in result.err
 
 
-def test_a_data_holder_that_the_procedure_does_not_name(
-    resident: Wallet, city: City, permissions: Permissions
-) -> None:
+def test_a_data_holder_that_the_procedure_does_not_name(resident: Wallet, city: City, permissions: Permissions) -> None:
     declared = permissions.purpose_declaration(holders=(party("consent"),))
     served = {"declarations": [permissions.signed(declared), permissions.signed(permissions.data_declaration())]}
     link = permissions.ask()

@@ -1,16 +1,20 @@
 """`wallet offer accept`: what is kept, and what is refused before anything is kept or signed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
-from identity.card import web_eid
+from identity.card import challenge, web_eid
+from identity.envelope import jws
 from identity.keys.public_key import PublicKey
 from identity.keys.signer import SoftwareSigner
-from tests.unit.wallet_cli.city import ISSUER, PERSON_ID, City
+from identity.trust.chain import format_x5c
+from tests.unit.wallet_cli.city import ISSUER, PERSON_ID, RESIDENCY, City
 from tests.unit.wallet_cli.conftest import Wallet
 from tests.unit.wallet_cli.issuing import SECRETS, IssuerScript
 from tests.unit.wallet_cli.test_software_card import PIN, card_file
@@ -61,7 +65,7 @@ def test_an_offer_by_reference(resident: Wallet, issuer: IssuerScript) -> None:
 def test_no_value_and_no_secret_is_on_disk_in_clear(resident: Wallet, issuer: IssuerScript) -> None:
     assert resident.run("offer", "accept", issuer.link()).code == 0
     content = b"".join(path.read_bytes() for path in resident.folder.rglob("*") if path.is_file())
-    for secret in (*SECRETS, "eyJ", '"d":'):
+    for secret in (*SECRETS, "eyJ0eXAi", "eyJhbGci", "urn:atorga"):
         assert secret.encode() not in content
     history = resident.run("history", "--json")
     assert not any(secret in history.out + history.err for secret in SECRETS)
@@ -115,6 +119,24 @@ def test_a_challenge_for_another_key_is_never_signed(resident: Wallet, issuer: I
     assert result.json["error"] == "card_challenge_refused"
     assert issuer.tokens == []
     assert held(resident) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"issuer": "http://localhost:8100/other"}, {"purpose": "issue+pkce"}], ids=["tenant", "purpose"]
+)
+def test_a_challenge_of_another_tenant_or_for_something_else(
+    resident: Wallet, issuer: IssuerScript, city: City, card: list[str], change: dict[str, str]
+) -> None:
+    real = city.answers[("POST", f"{ISSUER}/card/challenge")]
+
+    def other(request: httpx.Request) -> httpx.Response:
+        honest = challenge.parse_challenge(real(request).json())
+        return httpx.Response(200, json=challenge.format_challenge(replace(honest, **change)))
+
+    city.answer("POST", f"{ISSUER}/card/challenge", other)
+    result = resident.run("offer", "accept", issuer.link(card=True), *card, "--json")
+    assert result.json["error"] == "card_challenge_refused"
+    assert issuer.tokens == []
 
 
 @pytest.mark.parametrize("member", ["nonce", "random", "binding", "issuer", "purpose", "session"])
@@ -197,6 +219,53 @@ def test_a_code_of_another_flow_is_not_redeemed(
     assert issuer.token_calls == []
 
 
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("state={state}&iss={iss}&error=access_denied", "authorization_refused"),
+        ("state={state}&iss={iss}", "issuer_answer_refused"),
+        ("state={state}&iss={iss}&code=", "issuer_answer_refused"),
+        ("state={state}&iss={iss}&code=a&code=b", "issuer_answer_refused"),
+        ("state={state}&code=a", "issuer_answer_refused"),
+        ("state={state}&iss=http%3A%2F%2Flocalhost%3A8100%2Fother&code=a", "issuer_answer_refused"),
+    ],
+    ids=["error", "none", "empty", "twice", "no-iss", "other-iss"],
+)
+def test_what_comes_back_without_one_code(
+    resident: Wallet,
+    issuer: IssuerScript,
+    card: list[str],
+    query: str,
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def back(_: IssuerScript, fields: dict[str, str]) -> str:
+        return f"{fields['redirect_uri']}?{query.format(state=fields['state'], iss=quote(ISSUER, safe=''))}"
+
+    monkeypatch.setattr(IssuerScript, "_return", back)
+    result = resident.run("offer", "accept", issuer.link(card=True), *card, "--json")
+    assert result.json["error"] == code
+    assert issuer.token_calls == []
+
+
+@pytest.mark.parametrize("member", ["pushed_authorization_request_endpoint", "authorization_endpoint"])
+def test_a_server_without_pushed_requests(
+    resident: Wallet, issuer: IssuerScript, city: City, card: list[str], member: str
+) -> None:
+    address = "http://localhost:8100/.well-known/oauth-authorization-server/bcn"
+    real = city.answers[("GET", address)]
+
+    def without(request: httpx.Request) -> httpx.Response:
+        value = real(request).json()
+        del value[member]
+        return httpx.Response(200, json=value)
+
+    city.answer("GET", address, without)
+    result = resident.run("offer", "accept", issuer.link(card=True), *card, "--json")
+    assert result.json["error"] == "not_offered"
+    assert issuer.pushed == {}
+
+
 # ── whom the wallet believes ─────────────────────────────────────────────────────────────────
 
 
@@ -247,6 +316,65 @@ def test_a_bad_copy_refuses_the_batch(
     monkeypatch.setattr(IssuerScript, "copy", one_bad)
     result = resident.run("offer", "accept", issuer.link("person-id-sd-jwt"), "--json")
     assert result.code == 1
+    assert held(resident) == []
+
+
+def test_another_listed_type_than_was_offered(
+    resident: Wallet, issuer: IssuerScript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = IssuerScript.copy
+    monkeypatch.setattr(IssuerScript, "copy", lambda self, kind, key: real(self, RESIDENCY, key))
+    result = resident.run("offer", "accept", issuer.link("person-id-sd-jwt"), "--json")
+    assert "type is not the offered one" in result.err
+    assert held(resident) == []
+
+
+def test_a_copy_without_an_end(resident: Wallet, issuer: IssuerScript, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(self: IssuerScript, kind: str, key: PublicKey) -> str:
+        signing = self.city.pki.issuer_signer("bcn", issuer=ISSUER)
+        payload = {"iss": ISSUER, "vct": kind, "cnf": {"jwk": key.jwk()}}
+        x5c = {"x5c": format_x5c(signing.chain())}
+        return jws.sign(payload, signing.signer(), typ="dc+sd-jwt", header=x5c) + "~"
+
+    monkeypatch.setattr(IssuerScript, "copy", endless)
+    result = resident.run("offer", "accept", issuer.link("person-id-sd-jwt"), "--json")
+    assert "no end date" in result.err
+    assert held(resident) == []
+
+
+def test_copies_of_two_issuers(resident: Wallet, issuer: IssuerScript, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = "http://localhost:8100/other"
+    signing = issuer.city.pki.issuer_signer("other", issuer=other)
+    real = IssuerScript.copy
+
+    def mixed(self: IssuerScript, kind: str, key: PublicKey) -> str:
+        changed: dict[str, Any] = {"issuer": other, "signer": signing.signer(), "x5c": signing.chain()}
+        return real(self, kind, key, **(changed if self.issued == 4 else {}))
+
+    monkeypatch.setattr(IssuerScript, "copy", mixed)
+    result = resident.run("offer", "accept", issuer.link("person-id-sd-jwt"), "--json")
+    assert "different issuers" in result.err
+    assert held(resident) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (200, {}),
+        (200, {"credentials": []}),
+        (200, {"credentials": "x"}),
+        (200, {"credentials": ["x"]}),
+        (200, {"credentials": [{"credential": 7}]}),
+        (202, {"transaction_id": "t", "interval": 1}),
+    ],
+    ids=["none", "empty", "text", "texts", "number", "deferred-nowhere"],
+)
+def test_what_is_no_credential(
+    resident: Wallet, issuer: IssuerScript, city: City, status: int, answer: dict[str, Any]
+) -> None:
+    city.answer("POST", f"{ISSUER}/credential", lambda _: httpx.Response(status, json=answer))
+    result = resident.run("offer", "accept", issuer.link("person-id-sd-jwt"), "--json")
+    assert result.json["error"] == "issuer_answer_refused"
     assert held(resident) == []
 
 

@@ -1,5 +1,6 @@
 """`wallet present`: what is shown, to whom; and every refusal before anything is sent."""
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,15 @@ from tests.unit.wallet_cli.city import PAIRWISE, PERSON_ID, RESIDENCY, VERIFIER,
 from tests.unit.wallet_cli.conftest import Result, Wallet
 from tests.unit.wallet_cli.issuing import SECRETS, IssuerScript
 from tests.unit.wallet_cli.verifying import REQUEST, RESPONSE, VerifierScript, query
+from wallet_cli import texts
+from wallet_cli.errand import Errand
+from wallet_cli.errors import RequestRefused
+from wallet_cli.invocation import Invocation
+from wallet_cli.present import request
+from wallet_cli.store import database
+from wallet_cli.terminal import Terminal
+from wallet_cli.trust.whom import Trust
+from wallet_cli.world import World
 
 NAME = query(PERSON_ID, ["given_name"])
 OWN_NUMBER = query(PAIRWISE, ["ids", party("verifier")])
@@ -331,8 +341,6 @@ def test_what_should_be_thought_about(resident: Wallet, city: City, asked: dict[
 
 def strict(bare_wallet: Wallet, city: City, issuer: IssuerScript) -> Wallet:
     """A sandbox wallet's content under the rules outside the sandbox: the town itself is on http."""
-    from wallet_cli.store import database
-
     assert bare_wallet.run("init", "--sandbox").code == 0
     city.trusted_by(bare_wallet)
     assert bare_wallet.run("offer", "accept", issuer.link()).code == 0
@@ -364,6 +372,33 @@ def test_outside_the_sandbox_an_unlisted_verifier_is_not_even_asked(
     result = wallet.run("present", strict_link(verifier), "--yes", "--json")
     assert result.json["error"] == "unknown_verifier"
     assert not any(address.startswith(VERIFIER) for _, address in city.asked)
+
+
+def test_outside_the_sandbox_without_a_list_nobody_is_asked(bare_wallet: Wallet, city: City) -> None:
+    assert bare_wallet.run("init").code == 0
+    bare_wallet.transport = city.transport
+    verifier = VerifierScript(city, NAME, mode="direct_post.jwt")
+    for link in (strict_link(verifier), strict_link(verifier).replace("x509_hash", "x509_san_dns")):
+        assert bare_wallet.run("present", link, "--yes", "--json").json["error"] == "unknown_verifier"
+    assert city.asked == []
+
+
+def test_outside_the_sandbox_a_request_without_a_link_needs_a_listed_signer(
+    bare_wallet: Wallet, city: City, issuer: IssuerScript
+) -> None:
+    """The consent service hands its request over itself; its certificate is looked up all the same."""
+    city.unlisted = {"verifier"}
+    wallet = strict(bare_wallet, city, issuer)
+    signed = VerifierScript(city, NAME, mode="direct_post.jwt").request(None)
+    secret = wallet.passphrase_file.read_bytes().strip()
+    world = World(Terminal(), clock=lambda: wallet.now, transport=wallet.transport)
+    call = Invocation(world, texts.load("en"), Namespace(store=wallet.folder))
+    with database.opened(wallet.folder, lambda: secret) as store:
+        network = call.network(store)
+        errand = Errand(call, store, network, Trust(store, network, world.clock, sandbox=False), sandbox=False)
+        with pytest.raises(RequestRefused) as caught:
+            request.verify(errand, signed)
+    assert caught.value.code == "unknown_verifier"
 
 
 def test_outside_the_sandbox_yes_does_not_pass_more_than_is_needed(

@@ -22,7 +22,7 @@ def list_all(call: Invocation) -> None:
     with errand.begun(call) as work:
         if consents.accounts(work.store) and not held.refresh(work):
             work.warn("consent.not_fresh")
-        grants = consents.grants(work.store)
+        grants = held.shown(work.store)
         if not grants:
             work.say("consent.empty")
         for grant in grants:
@@ -171,7 +171,7 @@ def _meant(work: Errand) -> list[HeldGrant]:
     arguments = work.call.arguments
     if arguments.id:
         return [held.find(work.store, arguments.id)]
-    found = held.live(work.store) if arguments.all else held.of_service(work, arguments.service)
+    found = held.not_taken_back(work.store, now=work.now) if arguments.all else held.of_service(work, arguments.service)
     if not found:
         raise WalletError("unknown_id", "consent: there is no permission to take back")
     return found

@@ -5,6 +5,9 @@
 3. Grant and key are stored, as ``sending``, before anything leaves.
 4. The consent service answers. Where its answer is lost, it is asked what became of the grant, at
    once and by later commands.
+
+A grant that left the wallet can be used by whoever has it, also by a consent service that says it
+never came. So its key is kept, and one that was not taken is taken back at every door.
 """
 
 from typing import Any
@@ -15,15 +18,16 @@ from consent.grant.locator import seal_locator
 from identity.codec import base64url
 from identity.keys.signer import SoftwareSigner
 from identity.randomness import Random
+from wallet_cli.consents import withdraw
 from wallet_cli.consents.account import OpenAccount
 from wallet_cli.consents.request import Asked
 from wallet_cli.consents.withdraw import WITHDRAWN
 from wallet_cli.errand import Errand
-from wallet_cli.errors import ConsentRefused, NetworkError
+from wallet_cli.errors import ConsentRefused, NetworkError, WalletError
 from wallet_cli.store import consents, history
 from wallet_cli.store.consents import HeldGrant, HolderLink
 
-SENDING = "sending"
+SENDING, UNTAKEN = "sending", "untaken"
 MAX_GRANTS = 10_000
 """Of one resident; a longer answer is not read to its end."""
 
@@ -88,21 +92,45 @@ def resolve(errand: Errand, at: OpenAccount) -> dict[str, Any]:
     Raises NetworkError, and ConsentRefused where the service takes back what it had said.
     """
     listed = fetch_states(at)
+    untaken: list[HeldGrant] = []
     with errand.store.transaction():
         for grant in consents.grants(errand.store):
             if grant.consent != at.account.consent:
                 continue
             said = listed.get(grant.grant_id)
             if said is None:
-                if grant.state == SENDING and errand.now > grant.given_at + FRESH_SECONDS:
-                    # Its time has passed: it did not arrive, and nobody can take it any more.
-                    consents.remove_grant(errand.store, grant.grant_id)
+                # Its time has passed: an honest consent service takes it no more.
+                over = grant.state == SENDING and errand.now > grant.given_at + FRESH_SECONDS
+                if over or (grant.state == UNTAKEN and not consents.withdrawals(errand.store, grant.grant_id)):
+                    untaken.append(grant)
             elif grant.state != WITHDRAWN:
                 # Where any door took a withdrawal, it holds, whatever the consent service says.
-                if grant.state == SENDING:
+                if grant.state in (SENDING, UNTAKEN):
                     history.record(errand.store, "granted", grant.service, [grant.grant_id], now=errand.now)
                 consents.set_grant_state(errand.store, grant.grant_id, str(said["state"]))
+    for grant in untaken:
+        _take_back(errand, grant)
     return listed
+
+
+def _take_back(errand: Errand, grant: HeldGrant) -> None:
+    """One that was not taken. A door that does not answer now is told by later commands."""
+    with errand.store.transaction():
+        consents.set_grant_state(errand.store, grant.grant_id, UNTAKEN)
+    try:
+        jti, signed = withdraw.prepare(errand.world, errand.store, errand.trust.doors(), grant, None)
+    except WalletError:
+        # Without the list there are no doors to go to: it is tried again when the grants are looked at.
+        return
+    withdraw.deliver(
+        errand.network,
+        errand.store,
+        jti,
+        grant.grant_id,
+        signed,
+        tries=1,
+        timeout_seconds=withdraw.AGAIN_SECONDS,
+    )
 
 
 def fetch_states(at: OpenAccount) -> dict[str, Any]:
@@ -143,8 +171,7 @@ def _send(errand: Errand, grant: HeldGrant, at: OpenAccount, body: dict[str, str
                 return
         elif 400 <= answer.status < 500:
             code, description = answer.fault()
-            with errand.store.transaction():
-                consents.remove_grant(errand.store, grant.grant_id)
+            _take_back(errand, grant)
             raise ConsentRefused("grant_refused", f"{_WHAT}: {answer.host} refused it: {code} {description}".strip())
     except NetworkError:
         pass

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from consent.grant.withdrawal import verify_withdrawal
 from wallet_cli.consents import account, give, receipts
 from wallet_cli.consents.explain import summary
 from wallet_cli.consents.fitting import detail_of
-from wallet_cli.consents.give import SENDING
+from wallet_cli.consents.give import SENDING, UNTAKEN
 from wallet_cli.errand import Errand
 from wallet_cli.errors import NetworkError, WalletError
 from wallet_cli.store import consents
@@ -13,6 +14,8 @@ from wallet_cli.store.consents import HeldGrant
 from wallet_cli.store.database import Store
 
 LIVE = ("given", "paused", SENDING)
+UNKNOWN = (SENDING, UNTAKEN)
+"""The consent service has not said that it has them."""
 
 
 def find(store: Store, prefix: str) -> HeldGrant:
@@ -25,18 +28,36 @@ def find(store: Store, prefix: str) -> HeldGrant:
 
 
 def of_service(errand: Errand, service: str) -> list[HeldGrant]:
-    """Live grants of the service with this id, or with this name in any language."""
+    """Grants of the service with this id, or with this name in any language, that were not taken back."""
     wanted = service.casefold()
 
     def is_meant(grant: HeldGrant) -> bool:
         names = errand.trust.name_of(grant.service).values()
         return grant.service == service or wanted in (name.casefold() for name in names)
 
-    return [grant for grant in live(errand.store) if is_meant(grant)]
+    return [grant for grant in not_taken_back(errand.store, now=errand.now) if is_meant(grant)]
 
 
 def live(store: Store) -> list[HeldGrant]:
     return [grant for grant in consents.grants(store) if grant.state in LIVE]
+
+
+def shown(store: Store) -> list[HeldGrant]:
+    """All but those that nobody took: they are no permissions, and are kept in case somebody did."""
+    return [grant for grant in consents.grants(store) if grant.state != UNTAKEN]
+
+
+def not_taken_back(store: Store, *, now: int) -> list[HeldGrant]:
+    """By what this wallet knows itself: a consent service that calls one ended may still let it be used."""
+    return [
+        grant
+        for grant in consents.grants(store)
+        if now < detail_of(grant).not_after
+        and not any(
+            verify_withdrawal(compact).attributes is None
+            for _, compact, _ in consents.withdrawals(store, grant.grant_id)
+        )
+    ]
 
 
 def refresh(errand: Errand) -> bool:
@@ -48,7 +69,7 @@ def refresh(errand: Errand) -> bool:
         for at in account.all_held(errand):
             give.resolve(errand, at)
             for grant in consents.grants(errand.store):
-                if grant.consent == at.account.consent and grant.receipt is None and grant.state != SENDING:
+                if grant.consent == at.account.consent and grant.receipt is None and grant.state not in UNKNOWN:
                     receipts.keep(errand, at, grant)
     except NetworkError:
         return False

@@ -25,7 +25,7 @@ from identity.codec import base64url
 from identity.codec.members import exact_members, identifier, integer, text
 from identity.errors import EncodingError
 from identity.keys.agreement import AgreementPrivateKey
-from wallet_cli.consents import account, fitting, give, receipts
+from wallet_cli.consents import account, fitting, give, held, receipts
 from wallet_cli.consents.account import OpenAccount
 from wallet_cli.consents.numbers import Numbers
 from wallet_cli.consents.public_log import PublicLog
@@ -210,7 +210,7 @@ def _check_whole(
     mine: dict[str, HeldGrant],
 ) -> None:
     listed = {item.grant_id for item in items}
-    given = {grant_id for grant_id, grant in mine.items() if grant.state != give.SENDING}
+    given = {grant_id for grant_id, grant in mine.items() if grant.state not in held.UNKNOWN}
     for grant_id in sorted(given | listed | states.keys()):
         counters = sorted(item.counter for item in items if item.grant_id == grant_id and item.kind in COUNTED)
         shown = [event.counter for event in consents.events(errand.store, grant_id)]

@@ -36,7 +36,10 @@ AGAIN_SECONDS = 3.0
 
 MISSING, NOTED, WITHDRAWN = "missing", "noted", "withdrawn"
 STATES = (WITHDRAWN, "given", "paused")
+ENDED = ("revoked", "expired", "invalidated", "erased")
+"""A door that says so has nothing left to take back."""
 DOORS = (CONSENT, HOLDER, SERVICE)
+_ENDINGS = (Kind.WITHDRAW, Kind.AMEND, Kind.REVOKE, Kind.EXPIRE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,8 @@ def _knock(network: Network, address: str, signed: str, timeout_seconds: float) 
         body = answer.object(what="withdrawal answer")
     except NetworkError:
         return None
+    if body.get("state") in ENDED:
+        return {**body, "state": WITHDRAWN}
     return body if body.get("state") in (*STATES, NOTED) else None
 
 
@@ -170,7 +175,7 @@ def _keep_evidence(store: Store, grant_id: str, answer: Mapping[str, Any]) -> st
 
 
 def _require_about(leaf_id: bytes, kind: Kind, grant_id: str) -> None:
-    if base64url.encode(leaf_id) != grant_id or kind not in (Kind.WITHDRAW, Kind.AMEND):
+    if base64url.encode(leaf_id) != grant_id or kind not in _ENDINGS:
         raise ConsentError("withdrawal answer: its leaf is about something else")
 
 

@@ -129,11 +129,6 @@ def set_receipt(store: Store, grant_id: str, receipt: Mapping[str, Any]) -> None
     store.change("UPDATE consent SET receipt = ? WHERE grant_id = ?", json.dumps(receipt, ensure_ascii=False), grant_id)
 
 
-def remove_grant(store: Store, grant_id: str) -> None:
-    """Only for one that the consent service has refused: it never was a grant."""
-    store.change("DELETE FROM consent WHERE grant_id = ?", grant_id)
-
-
 def grants(store: Store) -> list[HeldGrant]:
     return [_grant(row) for row in store.rows(f"{_GRANT} ORDER BY given_at, grant_id")]
 

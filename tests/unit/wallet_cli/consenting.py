@@ -304,8 +304,10 @@ class Permissions:
 
     def _door(self, door: str, request: httpx.Request) -> httpx.Response:
         compact = request.content.decode()
-        verify_withdrawal(compact)
+        message = verify_withdrawal(compact)
         self.withdrawals[door].append(compact)
+        if GrantStore(self.engine).row(base64url.decode(message.grant_id)) is None:
+            return httpx.Response(202, json={"state": "noted"})
         return httpx.Response(200, json={"state": "withdrawn", "effective_at": int(self.city.now)})
 
 

@@ -2,6 +2,7 @@
 
 from threading import Lock
 
+from consent.door.subscriber import subscriber
 from identity.clock import Clock
 
 MAX_ADDRESSES = 10_000
@@ -18,6 +19,7 @@ class PerMinute:
 
     def take(self, address: str) -> bool:
         """True while the address has not used up its minute."""
+        address = subscriber(address)
         with self._lock:
             minute = int(self._clock()) // 60
             if minute != self._minute:

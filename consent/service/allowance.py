@@ -3,6 +3,7 @@
 from collections import OrderedDict, deque
 from threading import Lock
 
+from consent.door.subscriber import subscriber
 from consent.errors import TooMany
 from identity.clock import Clock
 
@@ -22,8 +23,9 @@ class Allowance:
 
     def spend(self, address: str) -> None:
         """Raises TooMany."""
-        now = self._clock()
+        now, address = self._clock(), subscriber(address)
         with self._turn:
+            self._forget(now - WINDOW_SECONDS)
             times = self._seen.setdefault(address, deque())
             self._seen.move_to_end(address)
             while times and times[0] <= now - WINDOW_SECONDS:
@@ -33,3 +35,8 @@ class Allowance:
             times.append(now)
             while len(self._seen) > MAX_ADDRESSES:
                 self._seen.popitem(last=False)
+
+    def _forget(self, past: float) -> None:
+        """Those not seen in the window: what is kept is what came within a minute, not all that ever came."""
+        while self._seen and next(iter(self._seen.values()))[-1] <= past:
+            self._seen.popitem(last=False)

@@ -150,6 +150,11 @@ def test_withdrawn() -> None:
     assert withdrawn(("a",), [Kept(("b",), 1), Kept(None, 2)]) == (None,)
 
 
+def test_a_cap_counts_a_subscriber_once() -> None:
+    cap = PerMinute(1, Clock())
+    assert [cap.take("2001:db8::1"), cap.take("2001:db8::2"), cap.take("2001:db8:0:1::1")] == [True, False, True]
+
+
 def test_a_cap_counts_many_addresses_in_bounded_memory() -> None:
     clock = Clock()
     cap = PerMinute(1, clock)

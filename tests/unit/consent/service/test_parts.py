@@ -35,6 +35,31 @@ def test_addresses_are_forgotten_before_memory_ends(monkeypatch: pytest.MonkeyPa
         limit.spend("c")
 
 
+def test_an_address_that_is_gone_takes_no_memory() -> None:
+    """Each has as many times as it may spend; without this the last minute of every address would stay."""
+    clock = Clock()
+    limit = Allowance(600, clock)
+    for address in range(50):
+        limit.spend(str(address))
+    clock.now += 60
+    limit.spend("late")
+    assert list(limit._seen) == ["late"]
+
+
+def test_one_subscriber_is_one_address() -> None:
+    limit = Allowance(1, Clock())
+    limit.spend("2001:db8::1")
+    for address in ("2001:db8::2", "2001:db8::ffff:1:2", "2001:0db8:0:0::1"):
+        with pytest.raises(TooMany):
+            limit.spend(address)
+    limit.spend("2001:db8:0:1::1")
+    limit.spend("::ffff:192.0.2.1")
+    with pytest.raises(TooMany):
+        limit.spend("192.0.2.1")
+    limit.spend("192.0.2.2")
+    limit.spend("")
+
+
 def held(release_before: int = NOW + 5) -> HeldAnswer:
     return HeldAnswer("hash", bytes(16), 1, "answer", release_before)
 

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -77,6 +78,8 @@ def holder_app(services: Services, *, lifespan: Lifespan | None = None) -> FastA
         ]
     )
     app.add_exception_handler(SQLAlchemyError, _store_down)
+    app.add_exception_handler(HTTPException, _not_here)
+    app.add_exception_handler(Exception, _broken)
     return app
 
 
@@ -170,6 +173,16 @@ def _journal(services: Services) -> Endpoint:
 def _error(status: int, code: str, description: str = "", *, headers: dict[str, str] | None = None) -> Response:
     body = {"error": code} | ({"error_description": description} if description else {})
     return JSONResponse(body, status, headers={**NO_STORE, **(headers or {})})
+
+
+async def _not_here(_: Request, fault: Exception) -> Response:
+    status = fault.status_code if isinstance(fault, HTTPException) else 500
+    return _error(status, {404: "not_found", 405: "method_not_allowed"}.get(status, spec.INVALID_REQUEST))
+
+
+async def _broken(_: Request, fault: Exception) -> Response:
+    # The traceback goes to the server's log by itself; it holds no values.
+    return _error(500, "server_error")
 
 
 async def _store_down(_: Request, fault: Any) -> Response:

@@ -243,6 +243,14 @@ def test_an_event_of_another_day(city: City, anna: Wallet) -> None:
     assert_unproven(city, anna, city.read(city.grant(anna)))
 
 
+@pytest.mark.parametrize("status", [201, 301, 400, 401, 404, 500, 503])
+def test_an_allow_under_a_status_that_is_no_decision(city: City, anna: Wallet, status: int) -> None:
+    city.consent.lies.status = lambda _: status
+    answer = city.read(city.grant(anna))
+    assert (answer.status_code, answer.json()["error"]) == (503, "consent_unavailable")
+    assert city.journal(anna)["releases"] == []
+
+
 def test_a_status_that_says_another_decision(city: City, anna: Wallet) -> None:
     grant_id = city.grant(anna)
     city.consent.lies.status = lambda status: 403 if status == 200 else 200

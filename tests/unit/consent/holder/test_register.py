@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from consent.errors import RegisterFault
+from consent.holder import register as register_module
 from consent.holder.register import AttributeSource, Lookup, Query, SqlRegister, open_register
 from consent.holder.resolution import Binned, CoarseNumber, CoarseText, Predicate, Reduction, Resolutions, numbered
 
@@ -53,6 +54,31 @@ def test_rows(register: SqlRegister) -> None:
     with pytest.raises(RegisterFault, match="more than one row"):
         register.row_of("33")
     assert register.row_of("11' OR '1'='1") is None
+
+
+def test_a_row_key_is_a_whole_number_or_a_text(path: Path) -> None:
+    for key, kept in (("7", "7"), ("'k'", '"k"'), ("1.5", None), ("x'00'", None)):
+        found = SqlRegister(open_register(f"sqlite:///{path}"), Query(f"SELECT {key} WHERE :value", "value"), SOURCES)
+        if kept is not None:
+            assert found.row_of("1") == kept
+            continue
+        with pytest.raises(RegisterFault, match="a row key is"):
+            found.row_of("1")
+
+
+def test_a_series_has_numbers_and_an_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    series = Query("SELECT street FROM facts WHERE owner = :row AND 0 <= :since", "since")
+    words = {"noise": AttributeSource("text", None, series)}
+    with pytest.raises(RegisterFault, match="a reading is not a number"):
+        SqlRegister(open_register(f"sqlite:///{path}"), Query("SELECT :value", "value"), words).series(
+            '"k-1"', "noise", 0
+        )
+    noise = SqlRegister(open_register(f"sqlite:///{path}"), Query("SELECT :value", "value"), SOURCES)
+    monkeypatch.setattr(register_module, "MAX_SERIES", 3)
+    with pytest.raises(RegisterFault, match="more than 3 readings"):
+        noise.series('"k-1"', "noise", 0)
+    monkeypatch.setattr(register_module, "MAX_SERIES", 4)
+    assert sorted(noise.series('"k-1"', "noise", 0)) == [10, 20, 99]
 
 
 def test_values(register: SqlRegister) -> None:

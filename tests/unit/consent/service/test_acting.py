@@ -38,6 +38,23 @@ def test_each_act_is_answered_with_its_proof(wallet: Wallet, held: Held) -> None
         assert (leaf.kind, base64url.encode(leaf.id), leaf.counter) == (kind, held.id, number + 1)
 
 
+def test_an_ended_grant_takes_no_act(wallet: Wallet, held: Held) -> None:
+    assert wallet.withdraw(held).status_code == 200
+    for verb, detail in (("pause", None), ("resume", None), ("amend", narrower(wallet, max_uses=1))):
+        answer = wallet.act(held, 1, verb, detail)
+        assert (answer.status_code, answer.json()) == (409, {"error": "withdrawn"})
+
+
+def test_an_act_whose_leaf_is_late_stands(wallet: Wallet, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    sequencer = wallet.city.office.sequencer
+    with monkeypatch.context() as slow:
+        slow.setattr(sequencer, "wait", lambda *_, **__: None)
+        slow.setattr(sequencer, "find", lambda *_: None)
+        assert wallet.act(held, 1, "pause").status_code == 503
+    use = wallet.city.use_request(held.id)
+    assert wallet.city.reasons(wallet.city.use(use), use) == ["paused"]
+
+
 def test_an_amendment_narrows(wallet: Wallet, held: Held) -> None:
     city = wallet.city
     detail = narrower(wallet, terms={"income.band": Term("binned:eur-3", False)}, max_uses=1, not_after=NOW + DAY)

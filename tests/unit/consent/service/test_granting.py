@@ -149,6 +149,16 @@ def test_grants_that_are_refused(wallet: Wallet, changes: dict[str, Any]) -> Non
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
+def test_a_grant_that_would_be_over_already(wallet: Wallet) -> None:
+    request = wallet.city.ask()
+    over = replace(request.request.detail, not_after=NOW)
+    answer = wallet.answer(request, detail=over)[0]
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert "its period has passed" in answer.json()["error_description"]
+    assert wallet.call("GET", "/me/grants").json() == {"grants": []}
+    wallet.give(request)
+
+
 def test_a_request_that_was_never_registered(wallet: Wallet) -> None:
     """Signed by its service, and yet not what lies here: nobody can have it decided behind our back."""
     city = wallet.city

@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from consent.errors import LedgerConflict, MessageError, PeerUnavailable
 from consent.grant.detail import Term
 from consent.grant.grant import REFUSED, sign_grant, verify_grant
-from tests.holder_city import CONSENT, HOLDER, NOW, PURPOSE, SERVICE, City, Wallet
+from tests.holder_city import CONSENT, CONSENT_URL, HOLDER, NOW, PURPOSE, SERVICE, City, Wallet
 from tests.unit.verifier.kit.conftest import Service, make_kit
 from verifier.kit.outcome import AlreadyWithdrawn, Declined, Given, Lapsed, Pending
 
@@ -39,6 +42,51 @@ def test_refused_and_ended(service: Service) -> None:
     service.city.consent.requests.clear()
     assert service.kit.answer(ended) == Lapsed()
     assert service.kit.answer("AAAAAAAAAAAAAAAAAAAAAA") == Lapsed()
+
+
+def answering(service: Service, status: int, body: object) -> None:
+    """The consent service says this to whatever it is asked."""
+
+    async def say(_: Request) -> Response:
+        return JSONResponse(body, status)
+
+    service.city.hosts[CONSENT_URL].routes.insert(0, Route("/{path:path}", say, methods=["GET", "POST"]))
+
+
+@pytest.mark.parametrize("status", [400, 403, 409])
+def test_a_request_that_is_refused(service: Service, status: int) -> None:
+    answering(service, status, {"error": "taken"})
+    with pytest.raises(MessageError, match="refuses it \\(taken\\)"):
+        service.kit.ask(service.detail())
+
+
+@pytest.mark.parametrize("status", [200, 202, 301, 401, 404, 429, 500, 503])
+def test_a_request_without_an_answer(service: Service, status: int) -> None:
+    answering(service, status, {"request_id": "AAAAAAAAAAAAAAAAAAAAAA", "request_uri": "x", "link": "x"})
+    with pytest.raises(PeerUnavailable, match=f"answered {status}"):
+        service.kit.ask(service.detail())
+
+
+def test_an_answer_about_another_request(service: Service) -> None:
+    answering(service, 201, {"request_id": "AAAAAAAAAAAAAAAAAAAAAA", "request_uri": "x", "link": "x"})
+    with pytest.raises(MessageError, match="about another one"):
+        service.kit.ask(service.detail())
+
+
+@pytest.mark.parametrize("body", [{}, {"state": "granted"}, {"state": None}, {"state": ["given"]}])
+def test_a_state_that_does_not_exist(service: Service, body: object) -> None:
+    asked = service.kit.ask(service.detail())
+    answering(service, 200, body)
+    with pytest.raises(PeerUnavailable, match="a state that does not exist"):
+        service.kit.answer(asked.request_id)
+
+
+@pytest.mark.parametrize("status", [201, 400, 403, 500])
+def test_a_poll_without_an_answer(service: Service, status: int) -> None:
+    asked = service.kit.ask(service.detail())
+    answering(service, status, {"state": "refused"})
+    with pytest.raises(PeerUnavailable, match=f"answered {status} to a poll"):
+        service.kit.answer(asked.request_id)
 
 
 def test_answers_are_taken_together(service: Service, anna: Wallet) -> None:

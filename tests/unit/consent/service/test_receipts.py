@@ -40,6 +40,18 @@ def test_it_verifies_with_the_pinned_key_alone(wallet: Wallet, held: Held, kept:
     assert parse_receipt(json.dumps(kept)).to_json() == kept
 
 
+def test_a_place_goes_with_a_proof_and_with_nothing_else(wallet: Wallet, held: Held) -> None:
+    served = wallet.call("GET", held.receipt).json()
+    proved, promised = (
+        served,
+        {name: value for name, value in served.items() if name != "tlog_proof"} | {"promise": "x"},
+    )
+    assert parse_served(promised | {"leaf_index": None}).leaf_index is None
+    for wrong in (proved | {"leaf_index": None}, promised):
+        with pytest.raises(MessageError, match="leaf_index"):
+            parse_served(wrong)
+
+
 def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
     def apply(receipt: dict[str, Any]) -> None:
         *folders, name = path.split("/")

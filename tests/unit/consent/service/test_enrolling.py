@@ -57,6 +57,14 @@ def test_a_presentation_counts_for_its_own_key_only(city: ConsentCity) -> None:
     assert enrol(victim, body(victim, nonce))[0] == 201
 
 
+def test_a_presentation_without_a_nonce_is_for_nobody(city: ConsentCity) -> None:
+    """Where no request was made there is no nonce either: two that are missing are not the same."""
+    wallet = Wallet(city)
+    status, answer = enrol(wallet, {**body(wallet, ""), "vp_token": {"claim": wallet.claim, "nonce": None}})
+    assert (status, answer["error"]) == (400, "invalid_request")
+    assert wallet.call("GET", "/me/grants").status_code == 401
+
+
 def test_a_failed_presentation_uses_its_nonce_up(city: ConsentCity) -> None:
     wallet = Wallet(city)
     nonce = offer(wallet)

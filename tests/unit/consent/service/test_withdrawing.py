@@ -18,7 +18,7 @@ from consent.ledger.proof import verify_leaf_proof
 from consent.service.app import SLOW_THREADS
 from identity.codec import base64url
 from identity.keys.signer import SoftwareSigner
-from tests.consent_city import HOLDER, NOW, SERVICE, Clock, Held, Wallet
+from tests.consent_city import HOLDER, NOW, OTHER_SERVICE, SERVICE, Clock, Held, Wallet
 
 
 @pytest.fixture
@@ -228,3 +228,12 @@ def test_uses_that_wait_for_the_log_keep_no_withdrawal_waiting(
 
     seconds, status = city._runner.run(together())
     assert status == 200 and seconds < 2.0
+
+
+@pytest.mark.parametrize("grant_id", ["AAAAAAAAAAAAAAAAAAAAAA", "x", "AAAAAAAAAAAAAAAAAAAAAB"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_service_asks_about_what_is_not_there(wallet: Wallet, held: Held, method: str, grant_id: str) -> None:
+    city = wallet.city
+    for party in (SERVICE, HOLDER, OTHER_SERVICE):
+        answer = city.proven(city.signer(party), method, f"/grants/{grant_id}")
+        assert (answer.status_code, answer.json()) == (404, {"error": "unknown_grant"})

@@ -10,7 +10,7 @@ since then nobody entitled to it has said that the certificate is good or bad:
 4. It repeats our nonce (RFC 9654). Both of Python's validators let an answer without one pass.
 5. It was made in the last 30 minutes and is not outdated. ``nextUpdate`` alone may allow a day.
 6. It does not say that it *does not know* the certificate.
-7. Its signature and every certificate in it use SHA-2 and keys above our floor.
+7. Its signature and every certificate in it use SHA-2 and keys above our floor, and are whole octets.
 8. Its signer is the issuing authority itself, or has a certificate for signing OCSP answers
    straight from that authority, which is valid now and marked id-pkix-ocsp-nocheck (§4.2.2.2); and
    what it says is *good*.
@@ -99,6 +99,7 @@ def check_answer(
             raise CardStatusUnavailable(f"{_WHAT}: its responder does not know this certificate")
         # 7
         _require_strong(response)
+        _require_one_spelling(response, answer)
         # 8
         _require_entitled(answer, path, now=now)
         if single.certificate_status != ocsp.OCSPCertStatus.GOOD:
@@ -170,6 +171,13 @@ def _require_strong(response: ocsp.OCSPResponse) -> None:
         raise CardStatusUnavailable(str(fault)) from None
     if not all(isinstance(algorithm, _HASHES) for algorithm in signed):
         raise CardStatusUnavailable(f"{_WHAT}: signed with another hash than SHA-256, SHA-384 or SHA-512")
+
+
+def _require_one_spelling(response: ocsp.OCSPResponse, answer: bytes) -> None:
+    """No signature covers the count of unused bits before it (X.690 section 8.6.2.2); libraries pass over it."""
+    signatures = [response.signature, *(certificate.signature for certificate in response.certificates)]
+    if not all(b"\0" + signature in answer for signature in signatures):
+        raise CardStatusUnavailable(f"{_WHAT}: a signature is not a whole number of octets")
 
 
 def _require_entitled(answer: bytes, path: VerifiedPath, *, now: float) -> None:

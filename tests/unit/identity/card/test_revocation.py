@@ -320,3 +320,33 @@ def test_a_check_that_wants_to_wait() -> None:
     """The library may not fetch; if it ever did, nothing would be good."""
     with pytest.raises(CardStatusUnavailable, match="wanted to fetch"):
         _finish(asyncio.sleep(0))
+
+
+def respelled(signature: bytes) -> Callable[[bytes], bytes]:
+    """One unused bit before a signature that ends with a zero bit: the same signature in another spelling."""
+
+    def apply(answer: bytes) -> bytes:
+        place = answer.index(b"\0" + signature)
+        return answer[:place] + b"\1" + answer[place + 1 :]
+
+    return apply
+
+
+def test_an_answers_signature_has_one_spelling(mint: Mint) -> None:
+    def change(answer: bytes) -> bytes:
+        signature = ocsp.load_der_ocsp_response(answer).signature
+        return answer if signature[-1] % 2 else respelled(signature)(answer)
+
+    # Half of the signatures end with a one bit: those answers stay as they must be, and are taken.
+    with pytest.raises(CardStatusUnavailable, match="whole number of octets"):
+        for _ in range(64):
+            check(mint, Answer(mint, change=change))
+
+
+def test_a_responders_certificate_has_one_spelling(mint: Mint) -> None:
+    signer = next(
+        made for made in (mint.make_responder() for _ in range(64)) if made.certificate.signature[-1] % 2 == 0
+    )
+    check(mint, Answer(mint, signer=signer))
+    change = respelled(signer.certificate.signature)
+    unavailable(mint, Answer(mint, signer=signer, change=change), "whole number of octets")

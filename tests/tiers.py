@@ -21,7 +21,8 @@ def main(tiers: list[str]) -> int:
         if not any(folder.glob("**/test_*.py")):
             continue
         print(f"── {tier}", flush=True)
-        workers = ["-n", "2"] if tier in PARALLEL else []
+        # One file stays with one worker: a file's tests share the city that they started.
+        workers = ["-n", "2", "--dist", "loadfile"] if tier in PARALLEL else []
         began = time.monotonic()
         code = subprocess.run([sys.executable, "-m", "pytest", "-q", *workers, str(folder)], check=False).returncode
         seconds[tier] = time.monotonic() - began

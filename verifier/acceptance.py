@@ -4,13 +4,14 @@ A policy says which steps it stands on; whoever registers a procedure whose poli
 refused then, not in the middle of a login. An empty policy refuses everything.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from identity.openid4vp.check import VerifiedPresentation
 from identity.openid4vp.spec import ACCESS_DENIED
+from identity.openid4vp.stated_purpose import StatedPurpose
 from verifier.errors import PolicyIncomplete, ResponseRefused
 
 
@@ -166,6 +167,12 @@ class Procedure:
 
     id: str
     policy: Policy
+    purpose: Mapping[str, str] = field(default_factory=dict)
+    """Language → what it is for, in words for the person who is asked; empty = nothing is said."""
+
+    @property
+    def stated(self) -> StatedPurpose | None:
+        return StatedPurpose(self.id, self.purpose) if self.purpose else None
 
 
 class Procedures:
@@ -183,6 +190,11 @@ class Procedures:
         if procedure.id in self._by_id:
             raise PolicyIncomplete(f"procedure {procedure.id}: there is one of this name")
         self._by_id[procedure.id] = procedure
+
+    def stated(self, procedure_id: str) -> StatedPurpose | None:
+        """What a request of this procedure says that it is for."""
+        procedure = self._by_id.get(procedure_id)
+        return None if procedure is None else procedure.stated
 
     def require_accepted(self, procedure_id: str, evidence: Evidence) -> None:
         """Raises ResponseRefused with the reasons; a name that nobody registered refuses too."""

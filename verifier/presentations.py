@@ -277,6 +277,7 @@ class Presentations:
         encryption = None
         if stored.encryption_jwk is not None and stored.kid is not None:
             encryption = (PublicKey.from_jwk(json.loads(stored.encryption_jwk)), stored.kid)
+        unsigned = stored.client_id_prefix == spec.REDIRECT_URI_PREFIX
         return make_claims(
             client_id=self._client_id(stored, handle),
             response_uri=self._response_uri(handle),
@@ -288,6 +289,8 @@ class Presentations:
             iat=int(self._clock()),
             exp=stored.expires,
             wallet_nonce=wallet_nonce,
+            # Where nobody signs the request, nobody would be known to have said it.
+            stated=None if unsigned else self._procedures.stated(stored.procedure),
         )
 
     def _client_id(self, stored: StoredRequest, handle: str) -> str:

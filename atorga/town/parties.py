@@ -69,6 +69,8 @@ NAMES: dict[str, dict[str, str]] = {
     WITNESS: {"es": "Testigo del registro", "ca": "Testimoni del registre", "en": "Witness of the log"},
 }
 _ENTITY = "Sandbox city, no legal entity"
+_OTHER_ENTITY = "Sandbox association, no legal entity"
+"""Of the witness: only another legal body's counts (DESIGN section 8). On one machine both are played."""
 
 
 def make_keys(folder: TownFolder, *, random: Random) -> None:
@@ -123,7 +125,7 @@ def _parties(folder: TownFolder, pki: TownPki, *, now: int) -> list[dict[str, An
             "id": party,
             "roles": roles,
             "name": NAMES[party],
-            "legal_entity": _ENTITY,
+            "legal_entity": _OTHER_ENTITY if party == WITNESS else _ENTITY,
             "contact": "mailto:nobody@localhost.invalid",
             "territory": "ES-CT",
             "from": now - DAY_SECONDS,

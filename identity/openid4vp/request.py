@@ -15,6 +15,7 @@
   9. ``nonce`` is there; it and ``state`` are of URL-safe characters (section 5.2).
  10. The query, and the metadata: formats, and a key where the answer is to be encrypted.
  11. Transaction data only of types that the wallet knows (section 8.4).
+ 12. What the client says it asks for, where it is known who the client is (section 5.1).
 
 Left to the caller: whether a client without ``party`` may be shown at all, and asking the person.
 """
@@ -29,12 +30,13 @@ from identity.codec.members import integer, mapping, text
 from identity.envelope import jws
 from identity.errors import AuthorizationRequestRefused, EncodingError, EnvelopeError, ProtocolError
 from identity.keys.signer import Signer
-from identity.openid4vp import client_metadata, dcql, spec
+from identity.openid4vp import client_metadata, dcql, spec, stated_purpose
 from identity.openid4vp.client import Client, authenticate, require_own_address, unsigned
 from identity.openid4vp.client_metadata import EncryptionKey
 from identity.openid4vp.dcql import DcqlQuery
 from identity.openid4vp.link import MAX_URI_CHARACTERS, AuthorizationLink
 from identity.openid4vp.spec import Profile
+from identity.openid4vp.stated_purpose import StatedPurpose
 from identity.openid4vp.transaction_data import TransactionData
 from identity.openid4vp.transaction_data import parse as parse_transaction_data
 from identity.trust.chain import format_x5c
@@ -79,6 +81,8 @@ class VerifiedAuthorizationRequest:
     encryption: EncryptionKey | None
     """Where to encrypt to; None for ``direct_post``."""
     transaction_data: tuple[TransactionData, ...]
+    stated: StatedPurpose | None
+    """The client's own words; None where it says nothing, or where nobody signed them."""
 
     @property
     def party(self) -> "Party | None":
@@ -102,6 +106,7 @@ def make_claims(
     exp: int,
     wallet_nonce: str | None = None,
     transaction_data: Sequence[str] = (),
+    stated: StatedPurpose | None = None,
 ) -> dict[str, Any]:
     """The claims of a request object, for ``sign_request``. ``metadata`` = ``client_metadata.make(…)``."""
     claims: dict[str, Any] = {
@@ -122,6 +127,8 @@ def make_claims(
         claims[spec.WALLET_NONCE] = wallet_nonce
     if transaction_data:
         claims[spec.TRANSACTION_DATA] = list(transaction_data)
+    if stated is not None:
+        claims[spec.VERIFIER_INFO] = stated_purpose.format(stated)
     return claims
 
 
@@ -242,6 +249,7 @@ def _read(
             query=query,
             encryption=client_metadata.encryption_key(metadata) if encrypted else None,
             transaction_data=parse_transaction_data(claims, query, transaction_types),  # 11
+            stated=stated_purpose.parse(claims) if client.is_authenticated else None,  # 12
         )
     except EncodingError as fault:
         raise AuthorizationRequestRefused(

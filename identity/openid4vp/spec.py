@@ -32,6 +32,7 @@ STATE = "state"
 DCQL_QUERY = "dcql_query"
 CLIENT_METADATA = "client_metadata"
 TRANSACTION_DATA = "transaction_data"
+VERIFIER_INFO = "verifier_info"
 
 # Section 5.10: request_uri_method post
 WALLET_METADATA = "wallet_metadata"

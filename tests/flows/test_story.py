@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from atorga.town import story
+from atorga.town import parties, story
 from atorga.town.actors import Browser, City, Resident
 from atorga.town.population import demo_facts
 from atorga.town.secret_search import SecretSearch
@@ -62,6 +62,8 @@ def test_the_whole_story_with_issuer_and_consent_restarted_between_its_steps(
     browser = Browser()
     login = story.log_in(city, resident, browser)
     assert login.page.status == 200 and len(login.page.definitions()) == 2
+    for words in ("asks you for data", "in their own words: So that you can log in", "For how long"):
+        assert words in login.presented.screen
     browser.close()
     town.processes.stop("consent")
     town.processes.again("consent")
@@ -72,7 +74,9 @@ def test_the_whole_story_with_issuer_and_consent_restarted_between_its_steps(
     assert read["state"] == "released" and read["value"] == "15000–20999" and read["leaf_index"] > 0
     town.processes.stop("consent")
     town.processes.again("consent")
-    timeline = resident.wallet("timeline").answer["events"]
+    seen = resident.wallet("timeline").answer
+    timeline = seen["events"]
+    assert seen["witnessed_by"] == [parties.WITNESS]
     assert [item["kind"] for item in timeline if item["grant_id"] == grant_id] == ["grant", "use"]
     doors = story.withdraw(resident, grant_id).answer["doors"]
     assert doors == {"consent": "withdrawn", "holder": "withdrawn", "service": "withdrawn"}

@@ -1,5 +1,6 @@
 """What is shipped works away from the checkout: the wheel, in an environment of its own, with all its data files."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,10 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
+
+from tests.flows.city import free_port_base
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("identity", "consent", "wallet_cli", "verifier", "atorga")
@@ -65,3 +69,21 @@ def test_modules_come_from_the_wheel(elsewhere: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["wallet", "atorga"])
 def test_commands_answer(elsewhere: Path, tmp_path: Path, command: str) -> None:
     assert f"usage: {command}" in run(elsewhere / command, "--help", folder=tmp_path)
+
+
+def test_a_city_runs_and_shows_a_page(elsewhere: Path, tmp_path: Path) -> None:
+    """Pages, templates, card profiles, credential types, migrations: all of it is in the wheel."""
+    command = [str(elsewhere / "atorga"), "town", "--json", "--data", str(tmp_path / "city")]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "WALLET"))}
+    town = subprocess.Popen(
+        [*command, "--port-base", str(free_port_base())],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert town.stdout is not None
+        line = json.loads(town.stdout.readline())
+        page = httpx.get(f"{line['portal']}/?lang=ca", trust_env=False, timeout=30)
+        assert page.status_code == 200 and '<html lang="ca"' in page.text
+    finally:
+        town.terminate()
+        assert town.wait(timeout=60) == 0

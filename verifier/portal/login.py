@@ -20,12 +20,16 @@ from verifier.acceptance import AllOf, Checked, Flow, IssuedBy, Procedure
 from verifier.asked import Asked
 from verifier.errors import RequestUnknown
 from verifier.outcome import Outcome, Result
+from verifier.portal.texts import in_every_language
 from verifier.presentations import Presentations
 from verifier.sealing import Sealing
 from verifier.sessions import State
 
 PAIRWISE = "pairwise"
 RESIDENCY = "residency"
+
+LOGIN = "portal-login"
+"""The procedure, as requests name it."""
 
 DONE_PATH = "/login/done"
 
@@ -46,7 +50,7 @@ def login_query(*, party: str, pairwise_vct: str, residency_vct: str) -> DcqlQue
 
 def login_procedure(*, issuer: str) -> Procedure:
     """An identifier counts together with its issuer, so one issuer's are taken (section 14.4)."""
-    return Procedure("portal-login", AllOf((Checked(), IssuedBy(frozenset({issuer})))))
+    return Procedure(LOGIN, AllOf((Checked(), IssuedBy(frozenset({issuer})))), in_every_language("login.purpose"))
 
 
 class Standing(StrEnum):

@@ -40,6 +40,11 @@ def load(language: str) -> Texts:
     return Texts(language, json.loads(source.read_text(encoding="utf-8")))
 
 
+def in_every_language(key: str) -> dict[str, str]:
+    """Language → our sentence, for whoever will show it in a language of their own choice."""
+    return {language: load(language)(key) for language in LANGUAGES}
+
+
 def negotiate(chosen: str | None, accept_language: str) -> str:
     """A language named outright, else the first of ``Accept-Language`` that we have (RFC 9110 section 12.5.4)."""
     if chosen in LANGUAGES:

@@ -23,9 +23,19 @@ def show_request(errand: Errand, request: Request, parts: Sequence[Part]) -> Non
             terminal.say("  - " + claim_line(errand, request, part, location))
         if not part.claims:
             errand.say("present.only_holding")
-    errand.say("present.why_unknown")
+    _show_why(errand, request)
     errand.say("present.how_long")
     terminal.say()
+
+
+def _show_why(errand: Errand, request: Request) -> None:
+    """The words of a listed party, said to be its own; a stranger's would only lend it credit."""
+    stated = request.verified.stated
+    words = errand.texts.pick(stated.purpose) if stated is not None and request.party is not None else None
+    if words is None:
+        errand.say("present.why_unknown")
+    else:
+        errand.say("present.why", purpose=plain(words))
 
 
 def party_name(errand: Errand, request: Request) -> str:

@@ -1,7 +1,7 @@
 """More than is needed? What a person should think about before they agree.
 
-An authorization request does not say what it is for, and nothing registered says what its sender
-needs. So the wallet says that, and points at what it can judge by itself:
+What a request says it is for is its sender's own word, and nothing registered says what that needs.
+So the wallet repeats the word as theirs, and points at what it can judge by itself:
 
  - a number of somebody else: pairwise identifiers of other organisations join what was kept apart;
  - a date of birth, where the same credential holds the answer to "old enough?";

@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from identity.keys.signer import SoftwareSigner
+from identity.openid4vp import stated_purpose
+from identity.openid4vp.stated_purpose import StatedPurpose
 from tests.unit.wallet_cli.city import PAIRWISE, PERSON_ID, RESIDENCY, VERIFIER, City, party
 from tests.unit.wallet_cli.conftest import Result, Wallet
 from tests.unit.wallet_cli.issuing import SECRETS, IssuerScript
@@ -83,6 +85,23 @@ def test_the_screen_says_who_what_why_and_how_long(resident: Wallet, city: City)
     ):
         assert words.casefold() in (result.out + result.err).casefold()
     assert "birth" not in result.out
+
+
+PURPOSE = stated_purpose.format(StatedPurpose("login", {"en": "To open\x1b[2K your file"}))
+
+
+def test_a_listed_party_says_what_for_in_its_own_words(resident: Wallet, city: City) -> None:
+    result = present(resident, VerifierScript(city, NAME, changed={"verifier_info": PURPOSE}))
+    assert result.code == 0, result.err
+    assert "What for, in their own words: To open [2K your file" in result.err
+    assert "does not say" not in result.err
+
+
+def test_a_strangers_words_lend_it_no_credit(resident: Wallet, city: City) -> None:
+    city.unlisted, city.version = {"verifier"}, 2
+    result = present(resident, VerifierScript(city, NAME, changed={"verifier_info": PURPOSE}))
+    assert result.code == 0, result.err
+    assert "your file" not in result.err and "does not say" in result.err
 
 
 def test_a_no_sends_nothing_and_is_remembered(resident: Wallet, city: City) -> None:

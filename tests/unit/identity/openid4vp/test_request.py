@@ -11,7 +11,7 @@ from identity.did import did_jwk, did_key
 from identity.envelope import jws
 from identity.errors import AuthorizationRequestRefused, ProtocolError, TrustError
 from identity.keys.signer import SoftwareSigner
-from identity.openid4vp import client_metadata, dcql, link
+from identity.openid4vp import client_metadata, dcql, link, stated_purpose
 from identity.openid4vp.request import (
     VerifiedAuthorizationRequest,
     link_by_value,
@@ -20,6 +20,7 @@ from identity.openid4vp.request import (
     read_request,
     sign_request,
 )
+from identity.openid4vp.stated_purpose import StatedPurpose
 from identity.openid4vp.transaction_data import format as format_transaction
 from identity.trust.chain import certificate_hash, format_x5c
 from tests.unit.identity.trust.conftest import NOW, Certified, City
@@ -413,3 +414,23 @@ def test_transaction_data_refused(data: Any) -> None:
     with pytest.raises(AuthorizationRequestRefused) as caught:
         read(signed(transaction_data=data), transaction_types={TYPE})
     assert caught.value.code == "invalid_transaction_data"
+
+
+STATED = StatedPurpose("login", {"en": "To log in"})
+
+
+def test_what_the_client_says_it_asks_for() -> None:
+    assert read().stated is None
+    assert read(signed(verifier_info=stated_purpose.format(STATED))).stated == STATED
+
+
+def test_a_malformed_word_is_refused_where_the_client_is_told() -> None:
+    with pytest.raises(AuthorizationRequestRefused, match="verifier_info"):
+        read(signed(verifier_info=[]))
+
+
+def test_nobody_is_believed_to_have_said_what_nobody_signed() -> None:
+    address = f"{HOST}/responses/1"
+    made = claims(client_id=f"redirect_uri:{address}", verifier_info=stated_purpose.format(STATED))
+    asked = link.parse(link.format(link_by_value(made)))
+    assert read_parameters(asked, profile="base", now=NOW).stated is None

@@ -1,0 +1,14 @@
+"""Periods, group codes, leaves that wait for their time."""
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

@@ -6,25 +6,12 @@ grant's own service only. A property test holds both to one answer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 
+from consent.grant.lifecycle import LIVE, State
 from consent.grant.use import Reason
 
-
-class State(IntEnum):
-    """States of a grant (DPV consent status; DESIGN §7). All but the first two are final."""
-
-    GIVEN = 1
-    PAUSED = 2
-    WITHDRAWN = 3
-    REVOKED = 4
-    EXPIRED = 5
-    INVALIDATED = 6
-    ERASED = 7
-
-    @property
-    def word(self) -> str:
-        return self.name.lower()
+# Whoever asks for a decision finds here what it is about.
+__all__ = ("GrantState", "State", "refusals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +43,7 @@ def refusals(grant: GrantState, *, purpose: str, attributes: Sequence[str], now:
         reasons.append(Reason("expired"))
     if purpose != grant.purpose:
         reasons.append(Reason("other_purpose"))
-    if grant.state in (State.GIVEN, State.PAUSED):
+    if grant.state in LIVE:
         # An ended grant has no active attribute; saying so of each would add nothing.
         reasons.extend(Reason("attribute_not_granted", name) for name in attributes if name not in grant.active)
     if grant.max_uses and grant.uses >= grant.max_uses:

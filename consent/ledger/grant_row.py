@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from consent.errors import LedgerConflict
+from consent.grant.lifecycle import State
 
-GIVEN, PAUSED, WITHDRAWN, REVOKED, EXPIRED, INVALIDATED, ERASED = range(1, 8)
+GIVEN, PAUSED, WITHDRAWN, REVOKED, EXPIRED, INVALIDATED, ERASED = (state.value for state in State)
 
 WINDOW_EPOCH = 1_577_836_800
 """2020-01-01, from which ``window_start`` counts, so that it fits 32 bits."""

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consent.errors import LedgerConflict, MessageError, NotKnown, OutOfService
+from consent.errors import MessageError, NotKnown, OutOfService
+from consent.grant import lifecycle
 from consent.grant.act import Amend, Deed, Pause, Resume, verify_act
-from consent.grant.decision import State
+from consent.grant.lifecycle import Actor, State
 from consent.grant.narrowing import Resolutions, check_not_wider
 from consent.ledger.accounts import AccountStore, StoredAccount
-from consent.ledger.grant_row import GIVEN, PAUSED, Entry, GrantBody, HotRow
+from consent.ledger.grant_row import Entry, GrantBody, HotRow
 from consent.ledger.grants import GrantStore
 from consent.ledger.leaf import Kind
 from consent.service.catalogue import Catalogue
@@ -124,20 +125,8 @@ class Acting:
 
 def _change(deed: Deed, row: HotRow, body: GrantBody, resolutions: Resolutions) -> tuple[HotRow, str]:
     """The row as it shall be, and the details in force. Raises what forbids the act."""
-    if row.state not in (GIVEN, PAUSED):
-        raise LedgerConflict(State(row.state).word)
-    match deed:
-        case Pause():
-            _require(row, GIVEN)
-            return replace(row, state=PAUSED), body.details
-        case Resume():
-            _require(row, PAUSED)
-            return replace(row, state=GIVEN), body.details
-        case Amend(detail):
-            check_not_wider(detail_in_force(row, body), detail, resolutions, what=_WHAT)
-            return replace(row, **limits_of(detail)), strict_json.compact(detail.to_json()).decode()
-
-
-def _require(row: HotRow, state: int) -> None:
-    if row.state != state:
-        raise LedgerConflict(State(row.state).word)
+    state = lifecycle.after(State(row.state), deed.verb, by=Actor.RESIDENT)
+    if not isinstance(deed, Amend):
+        return replace(row, state=state.value), body.details
+    check_not_wider(detail_in_force(row, body), deed.detail, resolutions, what=_WHAT)
+    return replace(row, **limits_of(deed.detail)), strict_json.compact(deed.detail.to_json()).decode()

@@ -36,6 +36,9 @@ LOCK = "writer.lock"
 KEPT_TILES = 256
 """Finished tiles kept in memory for proofs: 2 MiB."""
 
+KEPT_ROOTS = 16_384
+"""Roots of complete subtrees kept for proofs, some 3 MiB: a batch's leaves share nearly all of their paths."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Head:
@@ -66,6 +69,8 @@ class LogWriter:
         """Held by whoever changes the head; readers take the head once and need no turn."""
         self._in_doubt = False
         self._finished_tile = lru_cache(maxsize=KEPT_TILES)(self._read_finished_tile)
+        self._roots: dict[tuple[int, int], bytes] = {}
+        """(level, index) of a complete subtree → its root, which no later leaf changes."""
         made: set[Path] = set()
         make_folders(folder, made)
         for above in made:
@@ -114,6 +119,7 @@ class LogWriter:
         The caller compares its database with it (``recover``). Raises LogError as the constructor does.
         """
         with self._turn:
+            self._roots = {}
             self._open()
             self._in_doubt = False
 
@@ -262,7 +268,18 @@ class LogWriter:
     # ── reading ──────────────────────────────────────────────────────────────────────────────
 
     def _subtree_of(self, head: "_Head") -> merkle.Subtree:
+        roots = self._roots
+
         def subtree(level: int, index: int) -> bytes:
+            kept = roots.get((level, index))
+            if kept is not None:
+                return kept
+            if len(roots) >= KEPT_ROOTS:
+                roots.clear()
+            value = roots[level, index] = compute(level, index)
+            return value
+
+        def compute(level: int, index: int) -> bytes:
             tile_level, height = divmod(level, tile.HEIGHT)
             number, offset = divmod(index << height, tile.WIDTH)
             finished = head.size // tile.WIDTH ** (tile_level + 1)

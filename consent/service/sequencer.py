@@ -12,7 +12,7 @@ nothing is signed and no use is served); *failed* (the files contradict what we 
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Condition, Event, Thread
 
@@ -31,6 +31,9 @@ KEPT_PLACES = 8_192
 
 Key = tuple[bytes, int]
 """Grant id and counter."""
+
+Listener = Callable[[Mapping[Key, int]], None]
+"""Gets the places of a batch once its checkpoint is durable; nothing at all where the log stops."""
 
 _log = logging.getLogger("atorga.consent")
 
@@ -60,6 +63,7 @@ class Sequencer:
         self._changed = Condition()
         self._places: OrderedDict[Key, int] = OrderedDict()
         self._state = "not started"
+        self._listeners: tuple[Listener, ...] = ()
 
     @property
     def writer(self) -> LogWriter:
@@ -106,6 +110,14 @@ class Sequencer:
         """Raises OutOfService where nothing can be logged now."""
         if self._state != "running":
             raise OutOfService("log: it takes no entries now")
+
+    def listen(self, listener: Listener) -> None:
+        """``listener`` is called in the thread of the log, which it must not hold up."""
+        self._listeners = (*self._listeners, listener)
+
+    def _tell(self, places: Mapping[Key, int]) -> None:
+        for listener in self._listeners:
+            listener(places)
 
     def wake(self) -> None:
         """There is something to log."""
@@ -165,6 +177,7 @@ class Sequencer:
                 if self._state == "running":
                     self._state = "stopped" if self._stopping else "failed"
                 self._changed.notify_all()
+            self._tell({})
 
     def _batch(self) -> bool:
         """One batch: places, then tiles, then the checkpoint, then whoever waits. False = nothing to do."""
@@ -173,12 +186,15 @@ class Sequencer:
         if not leaves:
             return False
         first = self._writer.append(leaves)
+        placed = {
+            (leaf[4:20], int.from_bytes(leaf[20:24], "big")): first + position for position, leaf in enumerate(leaves)
+        }
         with self._changed:
-            for position, leaf in enumerate(leaves):
-                self._places[leaf[4:20], int.from_bytes(leaf[20:24], "big")] = first + position
+            self._places.update(placed)
             while len(self._places) > KEPT_PLACES:
                 self._places.popitem(last=False)
             self._changed.notify_all()
+        self._tell(placed)
         return True
 
     def _reopen(self) -> None:

@@ -5,6 +5,11 @@ import shutil
 
 import pytest
 
+# Fixtures of every tier: pytest finds them here.
+from tests.postgresql import _ledger_template, empty_postgresql_url, postgresql_server, postgresql_url
+
+__all__ = ("_ledger_template", "empty_postgresql_url", "postgresql_server", "postgresql_url")
+
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Long texts are named by their argument: keys drawn at import would give each worker other test names."""

@@ -21,7 +21,7 @@ ROW_COLUMNS = (
     "window_start, window_uses, window_max, window_seconds, status_index"
 )
 _BODY_COLUMNS = (
-    "grant_jws, locator, thumbprint, opening_key, details, last_act, last_act_counter, last_act_state"
+    "grant_jws, locator, thumbprint, opening_key, details, last_act, last_act_counter, last_act_state, leaf_codes"
 )  # fmt: skip
 
 
@@ -61,6 +61,8 @@ class GrantBody:
     last_act: str | None
     last_act_counter: int | None
     last_act_state: int | None = None
+    leaf_codes: bytes | None = None
+    """``consent.ledger.codes`` of its kind-3 leaf; None = the row's own numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,13 @@ class Entry:
     sealed: str | None
     receipt_id: bytes | None = None
     opened: str | None = None
+    due: int | None = None
+    """It waits for its place until then (milliseconds); TO_SPREAD: a closing, which may have to."""
 
+
+TO_SPREAD = -1
+PROMISE_SLACK_SECONDS = 300
+"""A leaf that waits is promised so long after it is due: a restart of the service fits in."""
 
 MakeEntry = Callable[[HotRow], Entry]
 """Makes the entry from the row after the change: the counter is known only then."""
@@ -95,7 +103,7 @@ def find_row(connection: Connection, grant_id: bytes) -> HotRow | None:
 
 def find_body(connection: Connection, grant_id: bytes) -> GrantBody | None:
     found = connection.execute(_SELECT_BODY, {"grant_id": grant_id}).first()
-    return GrantBody(*found) if found else None
+    return GrantBody(*found[:-1], leaf_codes=None if found[-1] is None else bytes(found[-1])) if found else None
 
 
 def insert_grant(connection: Connection, row: HotRow, body: GrantBody) -> None:
@@ -109,6 +117,7 @@ def insert_grant(connection: Connection, row: HotRow, body: GrantBody) -> None:
             "thumbprint": body.thumbprint,
             "opening_key": body.opening_key,
             "details": body.details,
+            "leaf_codes": body.leaf_codes,
         },
     )
 
@@ -136,8 +145,8 @@ def unsigned(mask: int) -> int:
 def add_event(connection: Connection, entry: Entry, grant_id: bytes | None, counter: int) -> None:
     connection.execute(
         text(
-            "INSERT INTO event (kind, grant_id, counter, leaf, sealed, opened, receipt_id) "
-            "VALUES (:kind, :grant_id, :counter, :leaf, :sealed, :opened, :receipt_id)"
+            "INSERT INTO event (kind, grant_id, counter, leaf, sealed, opened, receipt_id, due, promised) "
+            "VALUES (:kind, :grant_id, :counter, :leaf, :sealed, :opened, :receipt_id, :due, :promised)"
         ),
         {
             "kind": entry.kind,
@@ -147,8 +156,15 @@ def add_event(connection: Connection, entry: Entry, grant_id: bytes | None, coun
             "sealed": entry.sealed,
             "opened": entry.opened,
             "receipt_id": entry.receipt_id,
+            "due": entry.due or 0,
+            "promised": promised_by(entry.due),
         },
     )
+
+
+def promised_by(due: int | None) -> int | None:
+    """By when the log promises a leaf that waits until ``due``."""
+    return due // 1000 + PROMISE_SLACK_SECONDS if due is not None and due > 0 else None
 
 
 def close_request(connection: Connection, request_id: bytes, *, grant_id: bytes | None, given: bool, now: int) -> None:
@@ -184,6 +200,6 @@ _INSERT_ROW = text(
     f"INSERT INTO grant_row ({ROW_COLUMNS}) VALUES ({', '.join(':' + name for name in ROW_COLUMNS.split(', '))})"
 )
 _INSERT_BODY = text(
-    "INSERT INTO grant_body (grant_id, grant_jws, locator, thumbprint, opening_key, details, denies) "
-    "VALUES (:grant_id, :grant_jws, :locator, :thumbprint, :opening_key, :details, 0)"
+    "INSERT INTO grant_body (grant_id, grant_jws, locator, thumbprint, opening_key, details, denies, leaf_codes) "
+    "VALUES (:grant_id, :grant_jws, :locator, :thumbprint, :opening_key, :details, 0, :leaf_codes)"
 )

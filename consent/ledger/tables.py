@@ -8,7 +8,7 @@ an account is a keyed hash of a pairwise identifier beside two public keys.
 SQLModel declares the tables; the hot statements in ``store`` do not go through its sessions.
 """
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -127,6 +127,8 @@ class GrantBody(Table, table=True):
     """When a deny leaf was last written: at most one per grant and hour (DESIGN §8)."""
     denies: int = 0
     """Refusals since then; the next deny leaf counts them."""
+    leaf_codes: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    """``consent.ledger.codes`` of its kind-3 leaf, which later leaves repeat; NULL = the row's own numbers."""
 
 
 class Ending(Table, table=True):
@@ -143,6 +145,9 @@ class Ending(Table, table=True):
     """Milliseconds since 1970."""
 
 
+_UNPLACED = text("leaf_index IS NULL")
+
+
 class Event(Table, table=True):
     """A leaf, waiting for its place in the log or holding it.
 
@@ -152,7 +157,10 @@ class Event(Table, table=True):
     """
 
     __tablename__ = "event"
-    __table_args__ = (Index("event_grant", "grant_id", "counter"),)
+    __table_args__ = (
+        Index("event_grant", "grant_id", "counter"),
+        Index("event_unplaced", "due", "sequence", sqlite_where=_UNPLACED, postgresql_where=_UNPLACED),
+    )
     sequence: int | None = Field(default=None, primary_key=True)
     kind: int
     grant_id: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
@@ -162,6 +170,10 @@ class Event(Table, table=True):
     sealed: str | None = None
     opened: str | None = None
     receipt_id: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True, unique=True))
+    due: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    """Milliseconds since 1970 before which it gets no place; 0 = at once, -1 = a closing that may be spread."""
+    promised: int | None = Field(default=None, sa_type=BigInteger)
+    """By when (NumericDate) the log promised it, where it waits."""
 
 
 class UseRequestSeen(Table, table=True):

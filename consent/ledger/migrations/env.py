@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from consent.ledger.tables import Table
+from consent.ledger.log_tables import Table
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Table.metadata, render_as_batch=True)

@@ -5,6 +5,9 @@ draft-ietf-oauth-sd-jwt-vc-24 section 4.
 """
 
 TYP = "trust-list+jwt"
+TYP_BASES = "basis-list+jwt"
+BASES = "/bases"
+"""After the address of the list of parties."""
 MEDIA_TYPE = "application/jwt"
 
 ISSUER = "issuer"

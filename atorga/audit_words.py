@@ -14,8 +14,11 @@ from consent.ledger.leaf import DAY_SECONDS, END_DAY_EPOCH
 _FOLDER = Path(__file__).with_name("languages")
 
 MINUTES = frozenset(
-    {"minute-falls", "not-a-day", "minute-ahead", "before-it-was-seen", "after-it-was-seen", "minute-told"}
-)
+    {
+        "minute-falls", "not-a-day", "minute-ahead", "before-it-was-seen", "after-it-was-seen", "minute-told",
+        "refusals-flood", "promise-broken", "promise-late",
+    }
+)  # fmt: skip
 """Findings whose values are minutes since 1970."""
 DAYS = frozenset({"longer", "use-after-end-day"})
 """Findings whose values are days since 2020."""

@@ -28,6 +28,8 @@ class GrantModel:
     max_uses: int
     uses: int = 0
     paused: bool = False
+    refused: int = 0
+    """Minute of the last refusal that became a leaf."""
 
 
 @dataclass(slots=True)
@@ -82,6 +84,7 @@ class History:
         return self._of_grant(Kind.RESUME, grant)
 
     def deny(self, grant: GrantModel) -> int:
+        grant.refused = self.minute
         return self._of_grant(Kind.DENY, grant)
 
     def end(self, grant: GrantModel, kind: Kind = Kind.WITHDRAW) -> int:
@@ -123,7 +126,9 @@ class History:
             case 3:
                 self.end(grant, random.choice((Kind.WITHDRAW, Kind.REVOKE, Kind.EXPIRE)))
             case 4:
-                self.deny(random.choice([*self.live, *self.ended[-3:]]))
+                refused = random.choice([*self.live, *self.ended[-3:]])
+                if self.minute >= refused.refused + 60:
+                    self.deny(refused)
             case 5:
                 if self.ended:
                     self.end(random.choice(self.ended), Kind.ERASE)

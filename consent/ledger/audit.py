@@ -14,9 +14,13 @@ from hashlib import sha256
 
 from consent.errors import LogError
 from consent.ledger.findings import Finding, Invariant, Tally
-from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.latency import Latencies
+from consent.ledger.leaf import Kind
+from consent.ledger.numbers import PublishedNumbers
+from consent.ledger.promise import Promise
+from consent.ledger.promises import PromiseWatch
 from consent.ledger.replay import Replay
-from consent.log.checkpoint import VerifiedCheckpoint
+from consent.log.checkpoint import Checkpoint, VerifiedCheckpoint
 from consent.log.quorum import Quorum
 from consent.log.reader import LogReader, Tree
 from consent.log.seen import SeenCheckpoint
@@ -48,6 +52,13 @@ class AuditReport:
     findings: tuple[Finding, ...]
     kinds: Mapping[Kind, int]
     grants: Mapping[str, int]
+    latencies: Latencies
+    promises: Mapping[str, int]
+    """How many were kept, are not due yet, came late or were broken."""
+    without_entries: tuple[str, ...]
+    """Earlier periods of which only the hashes are served: their records were deleted and not replayed."""
+    adopted: int
+    """Grants whose beginning lies in such a period."""
 
     @property
     def passed(self) -> bool:
@@ -61,32 +72,51 @@ def audit(
     quorum: Quorum | None,
     quorum_required: bool,
     now: int,
+    promises: Sequence[Promise] = (),
+    numbers: PublishedNumbers | None = None,
     progress: Progress = lambda done, total: None,
 ) -> AuditReport:
     """Replays the periods of one log, oldest first; the last is the current one.
 
     1. Every entry stands in its tile, every tile is the one its entries make, and the root is the
-       signed one. A log that fails here is read no further.
+       signed one. A log that fails here is read no further. Of an earlier period whose entries were
+       deleted after their retention, the hash tiles must still lead to the signed root.
     2. Every checkpoint in ``seen`` is the beginning of the log of its period.
     3. A period's first leaf commits to the last checkpoint of the period before it.
     4. Every leaf is replayed (``Replay``); minutes lie between the times at which the checkpoints
        around them were seen, by the quorum's witnesses or by this auditor.
     5. The current checkpoint carries the quorum's cosignatures, where they are required.
+    6. Every promise in ``promises`` that is due has its leaf, with a minute that is not later.
+    7. Every number that a leaf bears is among the published ``numbers``, where they are given, and
+       means whom it meant at earlier visits.
     """
     tally = Tally()
     replay = Replay(tally, now=now)
+    watch = PromiseWatch(promises)
     total, read = sum(log.checkpoint.size for log in logs), 0
+    whole, without_entries = True, []
     for at, log in enumerate(logs):
         tally.origin = log.checkpoint.checkpoint.origin
         same = [one for one in seen if one.checkpoint.checkpoint.origin == tally.origin]
-        reading = _Reading(log, same, tally, replay, _bounds(log.checkpoint, same, quorum))
+        reading = _Reading(log, same, tally, replay, watch, _bounds(log.checkpoint, same, quorum))
         previous = logs[at - 1].checkpoint if at else None
-        whole = reading.run(previous, partial(_shifted, progress, read, total))
-        read += reading.tree.size
+        if at < len(logs) - 1 and log.checkpoint.size and not log.reader.has_entries(log.checkpoint.checkpoint):
+            without_entries.append(tally.origin)
+            replay.blind = True
+            whole = reading.run_hashes()
+        else:
+            whole = reading.run(previous, partial(_shifted, progress, read, total))
+            read += reading.tree.size
         if not whole:
             break
     current = logs[-1].checkpoint
     tally.origin = current.checkpoint.origin
+    replay.settle()
+    if whole:
+        # Of a log that could not be read to its end nothing is known to be absent.
+        watch.settle(tally, now=now)
+    if numbers is not None:
+        numbers.check(tally, replay.named)
     cosigned: Mapping[str, int] = {}
     if quorum is not None:
         try:
@@ -97,19 +127,27 @@ def audit(
     if quorum is not None and quorum_required:
         tally.check(Invariant.WITNESSES, witnessed, "not-witnessed", None, len(cosigned), quorum.threshold)
     return AuditReport(
-        current, read, cosigned, witnessed, tally.counts(), tuple(tally.findings), replay.kinds, replay.grants
-    )
+        current, read, cosigned, witnessed, tally.counts(), tuple(tally.findings), replay.kinds, replay.grants,
+        replay.latencies, watch.counts, tuple(without_entries), replay.adopted,
+    )  # fmt: skip
 
 
 class _Reading:
     """One pass through the log of one period."""
 
     def __init__(
-        self, log: PeriodLog, seen: Sequence[SeenCheckpoint], tally: Tally, replay: Replay, bounds: "_Bounds"
+        self,
+        log: PeriodLog,
+        seen: Sequence[SeenCheckpoint],
+        tally: Tally,
+        replay: Replay,
+        watch: PromiseWatch,
+        bounds: "_Bounds",
     ) -> None:
         self._log = log
         self._tally = tally
         self._replay = replay
+        self._watch = watch
         self._bounds = bounds
         self._seen: dict[int, list[SeenCheckpoint]] = {}
         for one in seen:
@@ -118,23 +156,48 @@ class _Reading:
 
     def run(self, previous: VerifiedCheckpoint | None, progress: Callable[[int], None]) -> bool:
         """Whether the whole log could be read."""
+        signed = self._begin()
+        take, watched = self._replay.take, self._watch.ids
+        try:
+            for run in self._log.reader.runs(signed, self.tree, stops=sorted(self._seen)):
+                # A run ends at each checkpoint that was seen: between two of them the times are the same.
+                between = self._bounds.at(run.index)
+                for index, entry in enumerate(run.entries, run.index):
+                    take(index, entry, between)
+                    if not index or entry[1:2] == _LINK:
+                        self._period(index, entry, previous)
+                    if watched and entry[4:20] in watched:
+                        self._watch.see(entry)
+                self._tally.checked[Invariant.TREE] += len(run.entries)
+                self._compare(self.tree.size)
+                progress(self.tree.size)
+        except LogError as fault:
+            return self._damaged(fault)
+        return True
+
+    def run_hashes(self) -> bool:
+        """As ``run`` where the entries were deleted: what is left are hashes under the signed root."""
+        signed = self._begin()
+        try:
+            for size in self._log.reader.hashes(signed, self.tree, stops=sorted(self._seen)):
+                self._compare(size)
+        except LogError as fault:
+            return self._damaged(fault)
+        self._tally.checked[Invariant.TREE] += signed.size
+        return True
+
+    def _begin(self) -> Checkpoint:
         signed = self._log.checkpoint.checkpoint
         self._compare(0)
         for size in self._seen:
             if size > signed.size:
                 self._tally.check(Invariant.CONTINUATION, False, "log-shrank", None, signed.size, size)
-        try:
-            for run in self._log.reader.runs(signed, self.tree, stops=sorted(self._seen)):
-                for index, entry in enumerate(run.entries, run.index):
-                    leaf = self._replay.take(index, entry, self._bounds.at(index))
-                    self._period(index, leaf, previous)
-                self._tally.checked[Invariant.TREE] += len(run.entries)
-                self._compare(self.tree.size)
-                progress(self.tree.size)
-        except LogError as fault:
-            self._tally.check(Invariant.TREE, False, "damaged", self.tree.size, str(fault), signed.root.hex())
-            return False
-        return True
+        return signed
+
+    def _damaged(self, fault: LogError) -> bool:
+        root = self._log.checkpoint.root.hex()
+        self._tally.check(Invariant.TREE, False, "damaged", self.tree.size, str(fault), root)
+        return False
 
     def _compare(self, size: int) -> None:
         for one in self._seen.get(size, ()):
@@ -143,10 +206,8 @@ class _Reading:
                 Invariant.CONTINUATION, same, "another-history", size, self.tree.root.hex(), one.checkpoint.root.hex()
             )
 
-    def _period(self, index: int, leaf: Leaf | None, previous: VerifiedCheckpoint | None) -> None:
-        is_link = leaf is not None and leaf.kind is Kind.PREVIOUS
-        if index and not is_link:
-            return
+    def _period(self, index: int, entry: bytes, previous: VerifiedCheckpoint | None) -> None:
+        is_link = entry[1:2] == _LINK
         check = self._tally.check
         if index:
             check(Invariant.PERIODS, False, "link-inside", index, Kind.PREVIOUS.word, 0)
@@ -154,7 +215,7 @@ class _Reading:
             check(Invariant.PERIODS, not is_link, "earlier-period-not-read", 0, Kind.PREVIOUS.word, "its period")
         else:
             expected = sha256(previous.note.text.encode()).digest()
-            linked = leaf is not None and is_link and leaf.commitment == expected
+            linked = is_link and entry[48:] == expected
             check(Invariant.PERIODS, linked, "other-earlier-period", 0, previous.size, previous.checkpoint.origin)
 
 
@@ -180,6 +241,7 @@ class _Bounds:
 
 
 _NEVER = 1 << 62
+_LINK = bytes([Kind.PREVIOUS])
 
 
 def _bounds(current: VerifiedCheckpoint, seen: Sequence[SeenCheckpoint], quorum: Quorum | None) -> _Bounds:

@@ -44,6 +44,12 @@ class Invariant(StrEnum):
     """No more uses than were permitted."""
     END_DAY = "end-day"
     """No use after the last day."""
+    DENIES = "denies"
+    """Of a grant's refusals at most one an hour is a leaf."""
+    NUMBERS = "numbers"
+    """A number that a leaf bears is published, and never comes to mean somebody else."""
+    PROMISES = "promises"
+    """By its time, what a log promise names is in the log."""
     WITNESSES = "witnesses"
     """The checkpoint carries the cosignatures that the auditor asked for."""
 
@@ -81,10 +87,16 @@ class Tally:
         """Counts one check, notes a violation, and returns whether it holds."""
         self.checked[invariant] += 1
         if not holds:
-            self.violations[invariant] += 1
-            if len(self.findings) < MAX_FINDINGS:
-                self.findings.append(Finding(invariant, code, self.origin, leaf_index, found, expected))
+            self.fail(invariant, code, leaf_index, found, expected)
         return holds
+
+    def fail(
+        self, invariant: Invariant, code: str, leaf_index: int | None, found: int | str, expected: int | str
+    ) -> None:
+        """Notes a violation; that it was looked for is counted elsewhere."""
+        self.violations[invariant] += 1
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(Finding(invariant, code, self.origin, leaf_index, found, expected))
 
     def counts(self) -> Mapping[Invariant, tuple[int, int]]:
         """Per invariant: checks, violations."""

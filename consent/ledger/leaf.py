@@ -28,7 +28,7 @@ END_DAY_EPOCH = 1_577_836_800
 """2020-01-01, from which end days count."""
 DAY_SECONDS = 86_400
 
-_LAYOUT = struct.Struct(">BBBB16sIIIIQHH32s")
+LAYOUT = struct.Struct(">BBBB16sIIIIQHH32s")
 
 
 class Kind(IntEnum):
@@ -80,7 +80,7 @@ class Leaf:
         """Raises LogError on another size, version, kind or flag."""
         if len(raw) != LEAF_BYTES:
             raise LogError(f"leaf: {len(raw)} bytes, expected {LEAF_BYTES}")
-        version, kind, flags, zero, *rest = _LAYOUT.unpack(raw)
+        version, kind, flags, zero, *rest = LAYOUT.unpack(raw)
         if version != VERSION:
             raise LogError(f"leaf: version {version}, expected {VERSION}")
         if kind not in _KINDS:
@@ -91,7 +91,7 @@ class Leaf:
 
     def to_bytes(self) -> bytes:
         try:
-            return _LAYOUT.pack(
+            return LAYOUT.pack(
                 VERSION, self.kind, self.flags, 0, self.id, self.counter, self.service, self.purpose,
                 self.minute, self.mask, self.end_day, self.max_uses, self.commitment,
             )  # fmt: skip

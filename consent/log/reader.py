@@ -92,11 +92,30 @@ class LogReader:
             hashes = [merkle.leaf_hash(entry) for entry in entries]
             _compare(hashes, self._tile(tile.tile_path(0, number, width), width), tree.size)
             first = tree.size
-            for low, high in pairwise(
-                sorted({0, width} | {stop - first for stop in stops if 0 < stop - first < width})
-            ):
+            for low, high in _cut(first, width, stops):
                 self._require_tiles(tree.add(hashes[low:high]))
                 yield Run(first + low, tuple(entries[low:high]))
+        self._require_whole(signed, tree)
+
+    def has_entries(self, signed: Checkpoint) -> bool:
+        """Whether its entries are served: those of a closed period are deleted after their retention."""
+        width = min(tile.WIDTH, signed.size)
+        paths = dict.fromkeys((tile.bundle_path(0, width), tile.bundle_path(0)))
+        return any(self._fetch(path, self._max_bundle_bytes) is not None for path in paths)
+
+    def hashes(self, signed: Checkpoint, tree: Tree, *, stops: Sequence[int] = ()) -> Iterator[int]:
+        """As ``runs``, from the lowest hash tiles alone; gives the size of the tree at each step."""
+        while tree.size < signed.size:
+            number = tree.size // tile.WIDTH
+            width = min(tile.WIDTH, signed.size - tree.size)
+            hashes = tile.split_tile(self._tile(tile.tile_path(0, number, width), width), width)
+            first = tree.size
+            for low, high in _cut(first, width, stops):
+                self._require_tiles(tree.add(hashes[low:high]))
+                yield tree.size
+        self._require_whole(signed, tree)
+
+    def _require_whole(self, signed: Checkpoint, tree: Tree) -> None:
         self._require_tiles(tree.partial_tiles())
         if tree.root != signed.root:
             raise LogError(f"log: its {signed.size} entries do not lead to the root that was signed")
@@ -131,6 +150,11 @@ class LogReader:
             # The lowest ones were compared hash by hash when their entries came.
             if not path.startswith("tile/0/") and self._tile(path, len(content) // merkle.HASH_BYTES) != content:
                 raise LogError(f"{path}: it is not the tile that the entries make")
+
+
+def _cut(first: int, width: int, stops: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The parts of one tile between those of ``stops`` that lie inside it."""
+    return pairwise(sorted({0, width} | {stop - first for stop in stops if 0 < stop - first < width}))
 
 
 def _compare(hashes: Sequence[bytes], stored: bytes, first: int) -> None:

@@ -74,9 +74,9 @@ def honest() -> History:
     history.use(grant, 0b010)  # 8
     other = history.give(mask=1, days=1)
     history.end(grant)  # 10
+    history.minute += 60
     history.deny(grant)
     history.end(grant, Kind.ERASE)
-    history.minute += 60
     history.use(other)  # 13
     return history
 

@@ -27,6 +27,7 @@ from consent.errors import (
     ProofNonceNeeded,
     TooMany,
 )
+from consent.service.address import Address
 from consent.service.exchange import (
     BodyTooLarge,
     Exchange,
@@ -39,7 +40,7 @@ from consent.service.exchange import (
 from consent.service.log_files import log_routes
 from consent.service.office import Office
 from consent.service.openapi import openapi
-from consent.service.routes import Address, addresses
+from consent.service.routes import addresses
 from identity.errors import IdentityError
 
 QUICK_THREADS = 40

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from consent import spec
-from consent.service.routes import KEY, NEWCOMER, PARTY, Address
+from consent.service.address import KEY, NEWCOMER, PARTY, Address
 
 _NAME = re.compile(r"\{(\w+)\}")
 _PROVED = frozenset({KEY, PARTY, NEWCOMER})

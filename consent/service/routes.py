@@ -1,10 +1,8 @@
 """The addresses of the consent service (WIRE section B): who may call, what goes in, which status comes out."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from consent import spec
 from consent.errors import MessageError, SenderUnproven, StaleMessage
+from consent.service.address import KEY, NEWCOMER, NOBODY, PARTY, SIGNED, Address
 from consent.service.allowance import Allowance
 from consent.service.exchange import Exchange, Reply, fault_reply, json_reply, jws_reply
 from consent.service.office import Office
@@ -13,24 +11,6 @@ from identity.codec import members
 
 ENROLMENTS_PER_MINUTE = 600
 """From one address: a municipal library is one, and each enrolment begun costs a signature and a row."""
-
-Handle = Callable[[Exchange], Reply]
-
-KEY, PARTY, NEWCOMER, SIGNED, NOBODY = "account key", "registry key", "new key", "signed body", "anyone"
-"""Who proves what: C1 by an account key, by a registry key, by the key enrolled; the body itself; nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    method: str
-    path: str
-    proof: str
-    handle: Handle
-    summary: str
-    takes: str | None = None
-    body_optional: bool = False
-    slow: bool = False
-    """Waits for the log: these wait apart, so that they keep no withdrawal from its turn."""
 
 
 def addresses(office: Office) -> tuple[Address, ...]:

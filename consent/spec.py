@@ -31,6 +31,7 @@ TYP_SPOOLED_NOTICE = "spooled-notice+jwt"
 TYP_FEED = "consent-feed+jwt"
 TYP_DELETION_RECEIPT = "deletion-receipt+jwt"
 TYP_OPENING_ORDER = "opening-order+jwt"
+TYP_JOURNAL_ROOT = "journal-root+jwt"
 
 DETAIL_TYPE = "urn:atorga:attribute-consent:1"
 LINK_SCHEME = "atorga-consent"

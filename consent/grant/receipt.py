@@ -156,7 +156,12 @@ def parse_served(value: Mapping[str, Any]) -> ServedReceipt:
 def parse_receipt(data: bytes | str) -> UnverifiedReceipt:
     """A kept receipt, as a file. Raises MessageError."""
     with reading(_WHAT):
-        value = strict_json.parse_object(data, what=_WHAT, max_bytes=MAX_RECEIPT_BYTES)
+        return parse_receipt_object(strict_json.parse_object(data, what=_WHAT, max_bytes=MAX_RECEIPT_BYTES))
+
+
+def parse_receipt_object(value: Mapping[str, Any]) -> UnverifiedReceipt:
+    """The same inside another file, which has its own limit. Raises MessageError."""
+    with reading(_WHAT):
         exact(value, _WHAT, _COMMON | {"event", "salt", "tlog_proof"})
         return UnverifiedReceipt(
             _head(value),

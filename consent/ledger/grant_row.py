@@ -20,7 +20,7 @@ ROW_COLUMNS = (
     "grant_id, account, service, holder, purpose, state, mask, not_before, not_after, counter, act, uses, max_uses, "
     "window_start, window_uses, window_max, window_seconds, status_index"
 )
-_BODY_COLUMNS = (
+BODY_COLUMNS = (
     "grant_jws, locator, thumbprint, opening_key, details, last_act, last_act_counter, last_act_state, leaf_codes"
 )  # fmt: skip
 
@@ -103,7 +103,7 @@ def find_row(connection: Connection, grant_id: bytes) -> HotRow | None:
 
 def find_body(connection: Connection, grant_id: bytes) -> GrantBody | None:
     found = connection.execute(_SELECT_BODY, {"grant_id": grant_id}).first()
-    return GrantBody(*found[:-1], leaf_codes=None if found[-1] is None else bytes(found[-1])) if found else None
+    return GrantBody(*found) if found else None
 
 
 def insert_grant(connection: Connection, row: HotRow, body: GrantBody) -> None:
@@ -195,7 +195,7 @@ def noted(connection: Connection, grant_id: bytes, thumbprint: str) -> bool:
 
 
 _SELECT_ROW = text(f"SELECT {ROW_COLUMNS} FROM grant_row WHERE grant_id = :grant_id")
-_SELECT_BODY = text(f"SELECT {_BODY_COLUMNS} FROM grant_body WHERE grant_id = :grant_id")
+_SELECT_BODY = text(f"SELECT {BODY_COLUMNS} FROM grant_body WHERE grant_id = :grant_id")
 _INSERT_ROW = text(
     f"INSERT INTO grant_row ({ROW_COLUMNS}) VALUES ({', '.join(':' + name for name in ROW_COLUMNS.split(', '))})"
 )

@@ -44,6 +44,8 @@ class ListedTrust:
     """By the signed list. ``schedule`` is started and stopped with the service."""
 
     registry: Callable[[], VerifiedRegistry]
+    known_registry: Callable[[], VerifiedRegistry | None]
+    """The list in memory; None where ``registry`` has to look for a newer one, which may take its time."""
     anchors: tuple[bytes, ...]
     issuers: IssuerTrust
     status: StatusChecker
@@ -92,6 +94,7 @@ def build(made: CredentialTrustSettings, *, data: Path, profile: Profile, clock:
     checker = StatusChecker(reader.current, anchors, lists, clock)
     return ListedTrust(
         registry=reader.current,
+        known_registry=reader.known,
         anchors=anchors,
         issuers=IssuerTrust(reader.current, anchors, clock, metadata=metadata),
         status=checker,

@@ -7,9 +7,10 @@ from consent.caller.nonces import Nonces
 from consent.caller.proof import VerifiedCaller, verify_proof
 from consent.errors import CallerUnproven, MessageError, ProofNonceNeeded
 from consent.ledger.accounts import AccountStore, StoredAccount
-from consent.ledger.proofs import ProofStore
+from consent.ledger.proofs import PROOF_SECONDS, ProofStore
+from consent.ledger.uses import SpentProof
 from consent.service.operator import Operator
-from consent.service.parties import Parties
+from consent.service.parties import Listed, Parties
 from identity.codec import strict_json
 from identity.keys.public_key import PublicKey
 from identity.trust.registry import Party
@@ -23,6 +24,14 @@ class Call:
     path: str
     body: bytes
     proof: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenParty:
+    """A listed party whose key proves the call. The proof is still to be spent, with what it is for."""
+
+    party: Party
+    proof: SpentProof
 
 
 class Callers:
@@ -68,11 +77,39 @@ class Callers:
         self._verify(call, key_for)
         return found[0]
 
+    def unspent_party(self, call: Call, listed: Listed) -> ProvenParty:
+        """The same, for whoever spends the proof in the transaction of the act. Asks no database."""
+        found: list[Party] = []
+        spent: list[SpentProof] = []
+        now = self._operator.now
+
+        def key_for(thumbprint: str) -> PublicKey | None:
+            party = listed.by_thumbprint(thumbprint)
+            if party is None:
+                return None
+            found.append(party)
+            return party.public_key
+
+        def keep(thumbprint: str, jti: str) -> bool:
+            spent.append(SpentProof(thumbprint, jti, now + PROOF_SECONDS))
+            return True
+
+        self._verify(call, key_for, keep)
+        return ProvenParty(found[0], spent[0])
+
     def newcomer(self, call: Call) -> PublicKey:
         """Whoever holds the key in the proof's own header: at enrolment only."""
         return self._verify(call, None).key
 
-    def _verify(self, call: Call, key_for: Callable[[str], PublicKey | None] | None) -> VerifiedCaller:
+    def _spend(self, thumbprint: str, jti: str) -> bool:
+        return self._proofs.spend(thumbprint, jti, now=self._operator.now)
+
+    def _verify(
+        self,
+        call: Call,
+        key_for: Callable[[str], PublicKey | None] | None,
+        spend: Callable[[str, str], bool] | None = None,
+    ) -> VerifiedCaller:
         now = self._operator.now
         try:
             return verify_proof(
@@ -82,7 +119,7 @@ class Callers:
                 body=call.body,
                 now=now,
                 accepts_nonce=lambda nonce: self._nonces.accepts(nonce, now),
-                spend=lambda thumbprint, jti: self._proofs.spend(thumbprint, jti, now=now),
+                spend=spend or self._spend,
                 key_for=key_for,
             )
         except ProofNonceNeeded:

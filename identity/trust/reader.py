@@ -75,6 +75,11 @@ class RegistryReader:
         known.require_current(now)
         return known
 
+    def known(self) -> VerifiedRegistry | None:
+        """The list in memory, for whoever must not wait; None where it is time for ``current`` to look."""
+        now, known = self._clock(), self._known
+        return None if known is None or now >= known.expires or self._is_due(now) else known
+
     def _is_due(self, now: float) -> bool:
         """Also where the clock was set back: it must not silence the refresh for as long."""
         return not self._next - max(self._refresh_seconds, RETRY_SECONDS) <= now < self._next

@@ -1,0 +1,76 @@
+"""The statements of one use, for drivers that take values by position.
+
+The UPDATE is the ledger's own (``grant_statements.USE``) with one condition more; it is spelled once.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from consent.ledger.grant_row import BODY_COLUMNS, ROW_COLUMNS
+from consent.ledger.grant_statements import USE
+
+_NAME = re.compile(r"(?<!:):([a-z_]+)")
+ROW_WIDTH = len(ROW_COLUMNS.split(", "))
+
+
+def _of(table: str, columns: str) -> str:
+    return ", ".join(f"{table}.{name}" for name in columns.split(", "))
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """``sql`` with its values by position, in the order of ``names``."""
+
+    sql: str
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, named: str, mark: str) -> "Statement":
+        """From ``:name`` to ``?1`` or ``$1``, whichever ``mark`` the driver has."""
+        names = tuple(dict.fromkeys(_NAME.findall(named)))
+        places = {name: f"{mark}{position}" for position, name in enumerate(names, 1)}
+        return cls(_NAME.sub(lambda match: places[match[1]], named), names)
+
+    def values(self, given: Mapping[str, object]) -> tuple[object, ...]:
+        return tuple(given[name] for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class UseStatements:
+    """``:tag`` comes back with the row, so that answers of many statements sent at once find their question."""
+
+    spend_proof: Statement
+    spend_request: Statement
+    read: Statement
+    use: Statement
+    add_event: Statement
+    free_request: Statement
+
+    @classmethod
+    def of(cls, mark: str, *, integer: str = "") -> "UseStatements":
+        """``integer`` is the cast that a database needs to know what a value is that it only gives back."""
+
+        def made(named: str) -> Statement:
+            return Statement.of(named.replace(":tag", f":tag{integer}"), mark)
+
+        return cls(
+            spend_proof=made(
+                "INSERT INTO spent_proof (thumbprint, jti, expires) VALUES (:thumbprint, :jti, :expires) "
+                "ON CONFLICT DO NOTHING RETURNING :tag"
+            ),
+            spend_request=made(
+                "INSERT INTO use_request_seen (service, jti, request_hash, expires) "
+                "VALUES (:service, :jti, :request_hash, :expires) ON CONFLICT DO NOTHING RETURNING :tag"
+            ),
+            read=made(
+                f"SELECT :tag, {_of('grant_row', ROW_COLUMNS)}, {_of('grant_body', BODY_COLUMNS)} "
+                "FROM grant_row, grant_body WHERE grant_row.grant_id = :grant_id AND grant_body.grant_id = :grant_id"
+            ),
+            use=made(USE.text.replace("RETURNING", "AND act = :act RETURNING :tag,")),
+            add_event=made(
+                "INSERT INTO event (kind, grant_id, counter, leaf, sealed) "
+                "VALUES (:kind, :grant_id, :counter, :leaf, :sealed)"
+            ),
+            free_request=made("DELETE FROM use_request_seen WHERE service = :service AND jti = :jti"),
+        )

@@ -26,7 +26,9 @@ from consent.grant.use import UseRequest, seal_subject, sign_use_request
 from consent.grant.withdrawal import sign_withdrawal
 from consent.holder.app import Services, holder_app
 from consent.holder.consent_service import ConsentService
-from consent.holder.enforcement import DataHolder, Enforcement
+from consent.holder.data_holder import DataHolder
+from consent.holder.enforcement import Enforcement
+from consent.holder.first_value import SCOPE
 from consent.holder.journal import Journal
 from consent.holder.link import link_nonce, seal_link
 from consent.holder.link_store import LinkStore
@@ -34,6 +36,7 @@ from consent.holder.linking import Linking
 from consent.holder.register import AttributeSource, Lookup, Query, SqlRegister, open_register
 from consent.holder.resolution import Binned, Predicate, Reduction, Resolutions, numbered
 from consent.holder.schema import open_engine, upgrade
+from consent.holder.source import SqlSource
 from consent.ledger.proofs import ProofStore
 from consent.log.note import COSIGNATURE_V1, NoteKey
 from consent.log.quorum import Quorum
@@ -44,6 +47,7 @@ from identity.errors import TrustError
 from identity.formats.sd_jwt_vc import issue, present
 from identity.keys.agreement import AgreementPrivateKey
 from identity.keys.ed25519 import Ed25519Signer
+from identity.keys.keyed_hash import InProcessKeyedHash, KeyedHash
 from identity.keys.public_key import PublicKey
 from identity.keys.signer import SoftwareSigner
 from identity.trust.registry import Party, VerifiedRegistry
@@ -169,6 +173,7 @@ class City:
             OTHER_SERVICE: party(OTHER_SERVICE, "service", self.keys[OTHER_SERVICE].public_key, {}),
         }  # fmt: skip
         self.registry_down = False
+        self.keyed_hash: KeyedHash = InProcessKeyedHash({SCOPE: bytes(range(32))})
         witness = Ed25519Signer(bytes(range(1, 33)))
         self.quorum = Quorum((NoteKey("witness.example", COSIGNATURE_V1, witness.public),), 1)
         self.consent = ScriptedConsent(
@@ -214,6 +219,7 @@ class City:
         engine = open_engine(f"sqlite:///{self.folder / 'holder.db'}")
         upgrade(engine)
         register = SqlRegister(open_register(f"sqlite:///{self.folder / 'register.sqlite'}"), ROW, SOURCES)
+        source = SqlSource(register, Resolutions(register, SOURCES, REDUCTIONS))
         holder = DataHolder(HOLDER, self.keys[HOLDER], (self.hpke, self.previous_hpke), self.declaration)
         links, journal = LinkStore(engine), Journal(engine, self.clock)
 
@@ -224,14 +230,13 @@ class City:
         return Services(
             url=HOLDER_URL,
             linking=Linking(
-                holder, issuer_key=self.issuer_key, check_status=check_status, register=register, links=links,
+                holder, issuer_key=self.issuer_key, check_status=check_status, source=source, links=links,
                 clock=self.clock, random=secrets.token_bytes,
             ),
             enforcement=Enforcement(
-                holder, registry=self.registry, links=links, journal=journal, register=register,
+                holder, registry=self.registry, links=links, journal=journal, source=source,
                 consent=ConsentService(self.client(HOLDER), listed(self.registry, CONSENT, self.clock), self.clock),
-                resolutions=Resolutions(register, SOURCES, REDUCTIONS), log_vkey=self.consent.vkey, quorum=quorum,
-                clock=self.clock,
+                keyed_hash=self.keyed_hash, log_vkey=self.consent.vkey, quorum=quorum, clock=self.clock,
             ),
             links=links, journal=journal, door=DoorStore(engine), proofs=ProofStore(engine),
             nonces=Nonces(bytes(32)), clock=self.clock,

@@ -8,6 +8,7 @@ previous_hpke_key = "hpke-old.json"    # the one declared before it; optional
 consent = "urn:atorga:party:consent"   # whom it asks
 log_vkey = "consent.example/log/2026+…"  # the pinned log key
 issuer_anchors = "issuers.pem"         # roots of credentials and status lists
+keyed_hash = "run/hashes.sock"         # a keyed-hash process with scope first-value; optional, else a key file in data
 
 [witnesses]                            # for sensitive purposes, which are refused without; optional
 keys = ["witness.example+…"]
@@ -62,14 +63,18 @@ from consent.errors import ConsentError, LedgerConflict, LogError
 from consent.holder import declaring
 from consent.holder.app import Services, holder_app
 from consent.holder.consent_service import ConsentService
-from consent.holder.enforcement import DataHolder, Enforcement
+from consent.holder.data_holder import DataHolder
+from consent.holder.enforcement import Enforcement
+from consent.holder.first_value import SCOPE
 from consent.holder.journal import Journal
 from consent.holder.link_store import LinkStore
 from consent.holder.linking import Linking
 from consent.holder.register import SqlRegister, open_register
 from consent.holder.resolution import Reduction, Resolutions
 from consent.holder.schema import open_engine, upgrade
+from consent.holder.source import Source, SqlSource
 from consent.ledger.proofs import ProofStore
+from consent.log import durable
 from consent.log.note import NoteKey
 from consent.log.quorum import Quorum
 from consent.procedure import kept
@@ -79,6 +84,7 @@ from identity.codec import strict_json
 from identity.errors import IdentityError
 from identity.fetch import AllowListFetcher
 from identity.keys.agreement import AgreementPrivateKey
+from identity.keys.keyed_hash import KEY_BYTES, InProcessKeyedHash, KeyedHash, KeyedHashClient
 from identity.keys.signer import SoftwareSigner
 from identity.randomness import Random
 from identity.status.checker import StatusChecker
@@ -95,6 +101,7 @@ SANDBOX_REFRESH_SECONDS = 10.0
 NONCE_SECRET_BYTES = 32
 DATABASE = "holder.db"
 KEPT_LIST = "registry.jwt"
+VALUE_KEY = "first-value.key"
 DECLARATIONS = "declarations"
 
 
@@ -112,6 +119,7 @@ class HolderSettings:
     declaration: DeclaredContent
     register: RegisterTables
     reductions: Mapping[str, Reduction]
+    keyed_hash: Path | None
 
 
 def settings(head: ServiceHead, root: Table) -> HolderSettings:
@@ -130,6 +138,7 @@ def settings(head: ServiceHead, root: Table) -> HolderSettings:
         declaration=read_declaration(root.table("declaration")),
         register=read_register(root.table("register")),
         reductions=read_resolutions(root.tables("resolutions")),
+        keyed_hash=table.optional_path("keyed_hash"),
     )
     table.done()
     if head.registry_url is None or head.registry_anchors is None:
@@ -173,7 +182,7 @@ def _build(settings: HolderSettings, sandbox: bool, clock: Clock, random: Random
     http = open_http()
     client = Client(http, signer=holder.signer, clock=clock, random=random, allow_loopback_http=sandbox)
     consent = ConsentService(client, listed(registry, settings.consent, clock), clock)
-    register, resolutions = _register(settings)
+    source = _source(settings)
     engine = open_engine(f"sqlite:///{head.data / DATABASE}")
     upgrade(engine)
     compact = _declaration(head.data / DECLARATIONS, holder)
@@ -187,7 +196,7 @@ def _build(settings: HolderSettings, sandbox: bool, clock: Clock, random: Random
             holder,
             issuer_key=IssuerTrust(registry, anchors, clock).issuer_key,
             check_status=checker.check,
-            register=register,
+            source=source,
             links=links,
             clock=clock,
             random=random,
@@ -198,8 +207,8 @@ def _build(settings: HolderSettings, sandbox: bool, clock: Clock, random: Random
             consent=consent,
             links=links,
             journal=journal,
-            register=register,
-            resolutions=resolutions,
+            source=source,
+            keyed_hash=_keyed_hash(settings, random),
             log_vkey=settings.log_vkey,
             quorum=settings.quorum,
             clock=clock,
@@ -254,7 +263,7 @@ def _registry(settings: HolderSettings, sandbox: bool, clock: Clock) -> Callable
     ).current
 
 
-def _register(settings: HolderSettings) -> tuple[SqlRegister, Resolutions]:
+def _source(settings: HolderSettings) -> Source:
     """Everything the configuration names is tried once: a wrong name shows here, not at a use."""
     tables = settings.register
     url = make_url(tables.url)
@@ -262,10 +271,21 @@ def _register(settings: HolderSettings) -> tuple[SqlRegister, Resolutions]:
         raise ConfigurationError("[register] url: the SQLite file does not exist")
     register = SqlRegister(open_register(tables.url), tables.row, tables.attributes)
     register.check()
-    resolutions = Resolutions(register, tables.attributes, settings.reductions)
+    source = SqlSource(register, Resolutions(register, tables.attributes, settings.reductions))
     for name, declared in settings.declaration.attributes.items():
-        resolutions.check(name, declared.resolutions)
-    return register, resolutions
+        source.check(name, declared.resolutions)
+    return source
+
+
+def _keyed_hash(settings: HolderSettings, random: Random) -> KeyedHash:
+    """A process that keeps the key, or a file of this one: what it hides is whether a value changed."""
+    if settings.keyed_hash is not None:
+        return KeyedHashClient(settings.keyed_hash)
+    path = settings.head.data / VALUE_KEY
+    if not path.exists():
+        durable.replace(path, random(KEY_BYTES))
+        path.chmod(0o600)
+    return InProcessKeyedHash({SCOPE: path.read_bytes()})
 
 
 def _declaration(folder: Path, holder: DataHolder) -> str:

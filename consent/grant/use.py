@@ -132,10 +132,14 @@ def seal_subject(recipient: AgreementPublicKey, *, service: str, request_id: str
 
 def open_subject(private: AgreementPrivateKey, request: UseRequest) -> dict[str, Any]:
     """The expected subject of a request that has one. Raises MessageError."""
+    return open_sealed_subject(private, request.expected_subject or "", service=request.service, request_id=request.id)
+
+
+def open_sealed_subject(private: AgreementPrivateKey, sealed: str, *, service: str, request_id: str) -> dict[str, Any]:
+    """Whom a request is about; an access by law (D1) names its subject likewise. Raises MessageError."""
     what = "expected subject"
     with reading(what):
-        info = _subject_info(request.service, request.id)
-        plaintext = hpke.open_sealed(private, info, request.expected_subject or "", what=what)
+        plaintext = hpke.open_sealed(private, _subject_info(service, request_id), sealed, what=what)
         return strict_json.parse_object(plaintext, what=what, max_bytes=MAX_SUBJECT_BYTES)
 
 

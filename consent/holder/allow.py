@@ -14,7 +14,7 @@ from consent.grant.narrowing import Resolutions
 from consent.grant.use import SKEW_SECONDS, Allow, VerifiedUseRequest, decode_salt
 from consent.ledger.event import parse_time
 from consent.ledger.leaf import Kind, mask_of
-from consent.ledger.proof import verify_event_proof
+from consent.ledger.proof import VerifiedLeaf, verify_event_proof
 from consent.log.quorum import Quorum
 from identity.keys.agreement import AgreementPrivateKey
 from identity.keys.public_key import PublicKey
@@ -32,7 +32,7 @@ class ProvenAllow:
     allow: Allow
     grant: VerifiedGrant
     link: str
-    leaf_index: int
+    logged: VerifiedLeaf
     used_at: int
     """When the consent service counted the use (NumericDate)."""
 
@@ -96,7 +96,7 @@ def prove_allow(
     needed = quorum(grant)
     if needed is not None and not needed.met(proven.checkpoint.note):
         raise LogError(f"{_WHAT}: the checkpoint lacks the cosignatures that a sensitive purpose needs")
-    return ProvenAllow(allow, grant, locator.link, proven.index, used_at)
+    return ProvenAllow(allow, grant, locator.link, proven, used_at)
 
 
 def _open_locator(

@@ -32,10 +32,11 @@ from consent.errors import (
     SenderUnproven,
     StaleMessage,
 )
-from consent.holder.enforcement import REGISTER_UNAVAILABLE, Enforcement, Refused, Released
+from consent.holder.enforcement import Enforcement
 from consent.holder.journal import Journal, journal_root
 from consent.holder.link_store import LinkStore
 from consent.holder.linking import Linking
+from consent.holder.reply import REGISTER_UNAVAILABLE, Refused, Released
 from consent.ledger.proofs import ProofStore
 from identity.clock import Clock
 from identity.codec import strict_json

@@ -7,25 +7,27 @@ the JCS form of each entry, oldest first) lets two readings be compared.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, delete, insert, or_, select
 
 from consent.door.effect import withdrawn
 from consent.door.store import KnownGrant, find, kept_for, learn
 from consent.errors import MessageError, StaleMessage
 from consent.grant.use import Reason
-from consent.holder.tables import grant_use, release, stored_answer
+from consent.holder import records, told_acts
+from consent.holder.first_value import NOTHING_HELD, VALUE_CHANGED, HeldValues, changed
+from consent.holder.limits import Limits
+from consent.holder.records import LeafRecord
+from consent.holder.tables import release, stored_answer
 from consent.log import merkle
 from identity.clock import Clock
 from identity.codec import base64url, jcs
 
 RELEASED = "released"
 WITHDRAWN = "withdrawn"
-MAX_USES = "max_uses"
-FREQUENCY = "frequency"
 SUBJECT_MISMATCH = "subject_mismatch"
 REGISTER_FAULT = "register_unavailable"
 
@@ -45,15 +47,11 @@ class Use:
     release_before: int
     expires: int
     """Until when the stored answer may be asked for again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the resident signed; 0 = no limit."""
-
-    max_uses: int
-    window_max: int
-    window_seconds: int
+    leaf: LeafRecord
+    resolutions: Mapping[str, str] = field(default_factory=dict)
+    """Attribute → the resolution that was allowed."""
+    orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Attribute → its declared resolutions, finest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,70 +102,96 @@ class Journal:
         self._engine = engine
         self._clock = clock
 
-    def record(self, use: Use, limits: Limits, *, outcome: str, answer: str | None) -> Recorded:
+    def record(
+        self, use: Use, limits: Limits, *, outcome: str, answer: str | None, held: HeldValues = NOTHING_HELD
+    ) -> Recorded:
         """Records a use once; its answer may leave after this returned it.
 
-        Raises MessageError where another use took its place, StaleMessage where its time is over.
+        Raises MessageError where another use took its place, StaleMessage where its time is over. Its
+        leaf is recorded for the day's root in any case: it is in the log.
 
         1. The same use request again: what was recorded first.
         2. One grant has one id; one use id and one counter of a grant name one use.
         3. Withdrawals that came to this door refuse, whatever the consent service says.
-        4. So do the limits that the resident signed, counted here.
-        5. There is still time.
+        4. So do pauses and amendments that came here.
+        5. So do the limits that the resident signed, counted here.
+        6. A value that must not change has not changed.
+        7. There is still time.
         """
+        try:
+            return self._record(use, limits, outcome, answer, held)
+        except (MessageError, StaleMessage):
+            with self._engine.begin() as connection:
+                records.add(connection, use.leaf)
+            raise
+
+    def _record(self, use: Use, limits: Limits, outcome: str, answer: str | None, held: HeldValues) -> Recorded:
+        grant_id = use.grant.grant_id
         with self._engine.begin() as connection:
             now = self._clock()
             connection.execute(delete(stored_answer).where(stored_answer.c.expires <= int(now)))
             # 1
-            if (before := _recorded(connection, use.use_request_hash)) is not None:
+            if (before := recorded(connection, use.use_request_hash)) is not None:
                 return before
             # 2
             kept = learn(connection, use.grant)
+            told_acts.keep(connection, grant_id, use.grant.thumbprint)
             _require_unused(connection, use)
+            records.add(connection, use.leaf)
             # 3
             if names := withdrawn(use.asked, kept):
                 reasons = tuple(Reason(WITHDRAWN, name) for name in names)
-                return _insert(connection, use, Recorded(use.grant.grant_id, WITHDRAWN, None, reasons), int(now))
+                return _insert(connection, use, Recorded(grant_id, WITHDRAWN, None, reasons), int(now))
             # 4
-            if over := _count(connection, use, limits):
-                return _insert(connection, use, Recorded(use.grant.grant_id, over, None), int(now))
+            told = told_acts.told(connection, grant_id, use.grant.thumbprint)
+            if reasons := told.refusals(use.asked, now=int(now)) or told.too_fine(use.resolutions, use.orders):
+                return _insert(connection, use, Recorded(grant_id, reasons[0].code, None, reasons), int(now))
             # 5
+            if over := told.limits(limits).over(connection, grant_id, at=use.at):
+                return _insert(connection, use, Recorded(grant_id, over, None), int(now))
+            # 6
+            if outcome == RELEASED and (names := changed(connection, grant_id, use.row_key, held, now=int(now))):
+                reasons = tuple(Reason(VALUE_CHANGED, name) for name in names)
+                return _insert(connection, use, Recorded(grant_id, VALUE_CHANGED, None, reasons), int(now))
+            # 7
             if now >= use.release_before:
                 raise StaleMessage("allow: release_before has passed")
-            return _insert(connection, use, Recorded(use.grant.grant_id, outcome, answer), int(now))
+            return _insert(connection, use, Recorded(grant_id, outcome, answer), int(now))
 
     def find(self, use_request_hash: str) -> Recorded | None:
-        """What was recorded of this use request; a withdrawal since then refuses."""
+        """What was recorded of this use request; a withdrawal or a pause since then refuses."""
         with self._engine.begin() as connection:
-            connection.execute(delete(stored_answer).where(stored_answer.c.expires <= int(self._clock())))
-            recorded = _recorded(connection, use_request_hash)
-            if recorded is None:
+            now = int(self._clock())
+            connection.execute(delete(stored_answer).where(stored_answer.c.expires <= now))
+            found = recorded(connection, use_request_hash)
+            if found is None:
                 return None
             asked = select(release.c.attributes).where(release.c.use_request_hash == use_request_hash)
             names = json.loads(connection.execute(asked).scalar_one())
-            grant = find(connection, recorded.grant_id)
-            return replace(recorded, reasons=_reasons(connection, grant, names))
+            grant = find(connection, found.grant_id)
+            return replace(found, reasons=_reasons(connection, grant, names, now))
 
-    def withdrawn(self, grant_id: str, service: str, asked: Sequence[str]) -> tuple[Reason, ...]:
+    def refused(self, grant_id: str, service: str, asked: Sequence[str]) -> tuple[Reason, ...]:
         """Reasons known here without asking anybody; none where the grant is not known as this service's."""
         with self._engine.begin() as connection:
             grant = find(connection, grant_id)
-            return () if grant is None or grant.service != service else _reasons(connection, grant, asked)
+            if grant is None or grant.service != service:
+                return ()
+            return _reasons(connection, grant, asked, int(self._clock()))
 
     def of_row(self, row_key: str) -> list[JournalEntry]:
+        """What the resident of this row may see now, in the order in which it came to be seen."""
+        shown = (
+            select(release)
+            .where(release.c.row_key == row_key, release.c.shown_at <= int(self._clock()))
+            .order_by(release.c.shown_at, release.c.number)
+        )
         with self._engine.begin() as connection:
-            rows = connection.execute(select(release).where(release.c.row_key == row_key).order_by(release.c.number))
-            return [_entry(row) for row in rows]
+            return [_entry(row) for row in connection.execute(shown)]
 
 
-def _reasons(connection: Connection, grant: KnownGrant | None, asked: Sequence[str]) -> tuple[Reason, ...]:
-    if grant is None:
-        return ()
-    kept = kept_for(connection, grant.grant_id, grant.thumbprint)
-    return tuple(Reason(WITHDRAWN, name) for name in withdrawn(asked, kept))
-
-
-def _recorded(connection: Connection, use_request_hash: str) -> Recorded | None:
+def recorded(connection: Connection, request_hash: str) -> Recorded | None:
+    """What stands under this request, as part of the caller's transaction."""
     found = (
         select(release.c.grant_id, release.c.outcome, stored_answer.c.answer)
         .join_from(
@@ -176,31 +200,23 @@ def _recorded(connection: Connection, use_request_hash: str) -> Recorded | None:
             stored_answer.c.use_request_hash == release.c.use_request_hash,
             isouter=True,
         )
-        .where(release.c.use_request_hash == use_request_hash)
+        .where(release.c.use_request_hash == request_hash)
     )
     row = connection.execute(found).first()
     return None if row is None else Recorded(row.grant_id, row.outcome, row.answer)
 
 
-def _count(connection: Connection, use: Use, limits: Limits) -> str | None:
-    """Counts the use as the ledger's statement does, or says which limit it would break."""
-    row = connection.execute(select(grant_use).where(grant_use.c.grant_id == use.grant.grant_id)).first()
-    uses, start, window_uses = (0, 0, 0) if row is None else (row.uses, row.window_start, row.window_uses)
-    if limits.max_uses and uses >= limits.max_uses:
-        return MAX_USES
-    in_window = window_uses > 0 and use.at < start + limits.window_seconds
-    if limits.window_max and in_window and window_uses >= limits.window_max:
-        return FREQUENCY
-    counted = {
-        "uses": uses + 1,
-        "window_start": start if in_window else use.at,
-        "window_uses": window_uses + 1 if in_window else 1,
-    }
-    if row is None:
-        connection.execute(insert(grant_use).values(grant_id=use.grant.grant_id, **counted))
-    else:
-        connection.execute(update(grant_use).where(grant_use.c.grant_id == use.grant.grant_id).values(**counted))
-    return None
+def keep_answer(connection: Connection, request_hash: str, answer: str, *, expires: int) -> None:
+    connection.execute(insert(stored_answer).values(use_request_hash=request_hash, answer=answer, expires=expires))
+
+
+def _reasons(connection: Connection, grant: KnownGrant | None, asked: Sequence[str], now: int) -> tuple[Reason, ...]:
+    if grant is None:
+        return ()
+    kept = kept_for(connection, grant.grant_id, grant.thumbprint)
+    if names := withdrawn(asked, kept):
+        return tuple(Reason(WITHDRAWN, name) for name in names)
+    return told_acts.told(connection, grant.grant_id, grant.thumbprint).refusals(asked, now=now)
 
 
 def _require_unused(connection: Connection, use: Use) -> None:
@@ -214,7 +230,7 @@ def _require_unused(connection: Connection, use: Use) -> None:
         raise MessageError("allow: its use id or counter belongs to another use")
 
 
-def _insert(connection: Connection, use: Use, recorded: Recorded, now: int) -> Recorded:
+def _insert(connection: Connection, use: Use, said: Recorded, now: int) -> Recorded:
     connection.execute(
         insert(release).values(
             use_id=use.use_id,
@@ -224,17 +240,14 @@ def _insert(connection: Connection, use: Use, recorded: Recorded, now: int) -> R
             service=use.grant.service,
             row_key=use.row_key,
             at=now,
-            attributes=json.dumps(list(use.asked) if recorded.outcome == RELEASED else []),
-            outcome=recorded.outcome,
+            attributes=json.dumps(list(use.asked) if said.outcome == RELEASED else []),
+            outcome=said.outcome,
+            shown_at=now,
         )
     )
-    if recorded.answer is not None:
-        connection.execute(
-            insert(stored_answer).values(
-                use_request_hash=use.use_request_hash, answer=recorded.answer, expires=use.expires
-            )
-        )
-    return recorded
+    if said.answer is not None:
+        keep_answer(connection, use.use_request_hash, said.answer, expires=use.expires)
+    return said
 
 
 def _entry(row: Row[Any]) -> JournalEntry:

@@ -1,6 +1,7 @@
 """Links: which key speaks for which row of the register (WIRE C8)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
@@ -8,6 +9,23 @@ from consent.errors import LedgerConflict
 from consent.holder.tables import link, link_notice
 from identity.codec import strict_json
 from identity.keys.public_key import PublicKey
+
+NEW_LINK = "link"
+
+MAX_NOTICES = 1_000
+"""Of one link: what a wallet reads at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkNotice:
+    """A further link to the row (``link``), or a changed value under a grant (ADR 0009, D16)."""
+
+    kind: str
+    time: int
+    grant_id: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "time": self.time} | ({"grant_id": self.grant_id} if self.grant_id else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +56,7 @@ class LinkStore:
                     raise LedgerConflict("taken")
                 connection.execute(update(link).where(link.c.handle == before.handle).values(mailbox=mailbox))
                 return before.handle, False
-            others = connection.execute(select(link.c.handle).where(link.c.row_key == row_key)).scalars().all()
-            if others:
-                connection.execute(insert(link_notice), [{"handle": other, "at": now} for other in others])
+            tell(connection, row_key, NEW_LINK, now=now)
             connection.execute(
                 insert(link).values(
                     handle=handle,
@@ -61,11 +77,35 @@ class LinkStore:
         with self._engine.begin() as connection:
             return _first(connection, link.c.thumbprint == thumbprint)
 
-    def notices(self, handle: str) -> list[int]:
-        """When further links to this link's row were made."""
+    def mailboxes(self, row_key: str) -> list[str]:
+        """Of the links to this row, the newest first."""
         with self._engine.begin() as connection:
-            found = select(link_notice.c.at).where(link_notice.c.handle == handle).order_by(link_notice.c.number)
+            found = (
+                select(link.c.mailbox).where(link.c.row_key == row_key).order_by(link.c.made_at.desc(), link.c.handle)
+            )
             return list(connection.execute(found).scalars())
+
+    def notices(self, handle: str) -> list[LinkNotice]:
+        """What the wallet of this link is told, oldest first; of very many the newest."""
+        with self._engine.begin() as connection:
+            found = (
+                select(link_notice)
+                .where(link_notice.c.handle == handle)
+                .order_by(link_notice.c.number.desc())
+                .limit(MAX_NOTICES)
+            )
+            rows = connection.execute(found).all()
+        return [LinkNotice(row.kind, row.at, row.grant_id) for row in reversed(rows)]
+
+
+def tell(connection: Connection, row_key: str, kind: str, *, now: int, grant_id: str | None = None) -> None:
+    """A notice to every link of the row there is; part of the caller's transaction."""
+    handles = connection.execute(select(link.c.handle).where(link.c.row_key == row_key)).scalars().all()
+    if handles:
+        connection.execute(
+            insert(link_notice),
+            [{"handle": handle, "at": now, "kind": kind, "grant_id": grant_id} for handle in handles],
+        )
 
 
 def _first(connection: Connection, condition: ColumnElement[bool]) -> StoredLink | None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from consent.errors import MessageError, NothingReleased
-from consent.holder.enforcement import DataHolder
+from consent.holder.data_holder import DataHolder
 from consent.holder.link import PRESENTATION_SECONDS, LinkRequest, open_link
 from consent.holder.link_store import LinkStore
-from consent.holder.register import SqlRegister
+from consent.holder.source import Source
 from consent.signed_message import reading
 from identity.clock import Clock
 from identity.codec import base64url
@@ -49,7 +49,7 @@ class Linking:
         *,
         issuer_key: IssuerKey,
         check_status: StatusCheck,
-        register: SqlRegister,
+        source: Source,
         links: LinkStore,
         clock: Clock,
         random: Random,
@@ -57,7 +57,7 @@ class Linking:
         self._holder = holder
         self._issuer_key = issuer_key
         self._check_status = check_status
-        self._register = register
+        self._source = source
         self._links = links
         self._clock = clock
         self._random = random
@@ -95,7 +95,7 @@ class Linking:
         except IdentityError as fault:
             raise MessageError(f"{_WHAT}: {fault}") from None
         # 4
-        row = self._register.row_of(_claim(verified.claims, self._holder.declaration.row_path))
+        row = self._source.row_of(_claim(verified.claims, self._holder.declaration.row_path))
         if row is None:
             raise MessageError(f"{_WHAT}: the register has no row for this presentation")
         # 5

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnClause, Engine, TextClause, bindparam, column, create_engine, event, table, text
 from sqlalchemy import select as select_columns
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import Select
 
@@ -48,7 +49,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """One column of a table, by another column that is compared with ``:parameter``."""
+    """One column of a table, by another column that is compared with ``:parameter``.
+
+    ``table`` may have a schema: ``padron.inhabitants``.
+    """
 
     table: str
     column: str
@@ -58,7 +62,8 @@ class Lookup:
     def statement(self) -> Select[Any]:
         wanted: ColumnClause[Any] = column(self.column)
         by: ColumnClause[Any] = column(self.by)
-        found = select_columns(wanted).select_from(table(self.table, wanted, by))
+        schema, _, name = self.table.rpartition(".")
+        found = select_columns(wanted).select_from(table(name, wanted, by, schema=schema or None))
         return found.where(by == bindparam(self.parameter))
 
 
@@ -110,7 +115,7 @@ class SqlRegister:
         rows = self._run(self._values[attribute], {"row": json.loads(row)}, at_most=2)
         if len(rows) > 1:
             raise RegisterFault("register: an attribute has more than one value")
-        return self._typed(rows[0], attribute) if rows else None
+        return of_type(rows[0], self._types[attribute]) if rows else None
 
     def series(self, row: str, attribute: str, since: int) -> list[float]:
         """The readings from ``since`` (NumericDate) on. Raises RegisterFault."""
@@ -119,7 +124,7 @@ class SqlRegister:
         rows = self._run(self._series[attribute], {"row": json.loads(row), "since": since}, at_most=MAX_SERIES + 1)
         if len(rows) > MAX_SERIES:
             raise RegisterFault(f"register: more than {MAX_SERIES} readings")
-        readings = [self._typed(one, attribute) for one in rows if one is not None]
+        readings = [of_type(one, self._types[attribute]) for one in rows if one is not None]
         if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in readings):
             raise RegisterFault("register: a reading is not a number")
         return [float(one) for one in readings if one is not None]
@@ -141,35 +146,56 @@ class SqlRegister:
             raise RegisterFault(f"register: it does not answer ({type(fault).__name__})") from None
         return [row[0] for row in found]
 
-    def _typed(self, value: Any, attribute: str) -> Value:
-        if value is None:
-            return None
-        match self._types[attribute]:
-            case "integer":
-                if isinstance(value, Decimal) and value == value.to_integral_value():
-                    value = int(value)
-                if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER:
-                    return value
-            case "number":
-                if isinstance(value, Decimal | float | int) and not isinstance(value, bool) and isfinite(value):
-                    return value if isinstance(value, int | float) else float(value)
-            case "text":
-                if isinstance(value, str) and len(value) <= MAX_TEXT:
-                    return value
-            case "boolean":
-                # SQLite has no boolean of its own.
-                if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
-                    return bool(value)
-        raise RegisterFault("register: a value is not of its configured type")
+
+def of_type(value: Any, kind: str) -> Value:
+    """The value, if it is of the configured type. Raises RegisterFault, which never quotes it."""
+    if value is None:
+        return None
+    match kind:
+        case "integer":
+            if isinstance(value, Decimal) and value == value.to_integral_value():
+                value = int(value)
+            if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER:
+                return value
+        case "number":
+            if isinstance(value, Decimal | float | int) and not isinstance(value, bool) and isfinite(value):
+                return value if isinstance(value, int | float) else float(value)
+        case "text":
+            if isinstance(value, str) and len(value) <= MAX_TEXT:
+                return value
+        case "boolean":
+            # SQLite has no boolean of its own.
+            if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
+                return bool(value)
+    raise RegisterFault("register: a value is not of its configured type")
+
+
+STATEMENT_SECONDS = 4
+"""An allow lives for 5 s: a register that needs longer answers too late."""
 
 
 def open_register(url: str) -> Engine:
-    """An engine that reads. On SQLite the connection itself refuses to write."""
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _only_read)
+    """An engine that reads: on SQLite and PostgreSQL the connection itself refuses to write."""
+    made = make_url(url)
+    if made.get_backend_name() == "postgresql" and made.drivername == "postgresql":
+        made = made.set(drivername="postgresql+pg8000")
+    engine = create_engine(made)
+    listener = _ONLY_READ.get(engine.dialect.name)
+    if listener is not None:
+        event.listen(engine, "connect", listener)
     return engine
 
 
-def _only_read(connection: Any, _: Any) -> None:
+def _sqlite_only_reads(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA query_only=ON")
+
+
+def _postgresql_only_reads(connection: Any, _: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    cursor.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+    cursor.close()
+    connection.commit()
+
+
+_ONLY_READ = {"sqlite": _sqlite_only_reads, "postgresql": _postgresql_only_reads}

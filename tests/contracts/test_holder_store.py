@@ -16,9 +16,12 @@ from consent.errors import LedgerConflict, MessageError, StaleMessage
 from consent.grant.use import Reason
 from consent.grant.withdrawal import VerifiedWithdrawal
 from consent.holder import journal, tables
-from consent.holder.journal import Journal, Limits, Recorded, Use
-from consent.holder.link_store import LinkStore
+from consent.holder.journal import Journal, Recorded, Use
+from consent.holder.limits import FREQUENCY, MAX_USES, Limits
+from consent.holder.link_store import LinkNotice, LinkStore
+from consent.holder.records import LeafRecord
 from consent.holder.schema import open_engine, upgrade
+from consent.ledger.leaf import Kind
 from identity.codec import base64url
 from identity.keys.signer import SoftwareSigner
 from tests.holder_city import Clock
@@ -62,6 +65,7 @@ def use(number: int = 1, **changes: Any) -> Use:
     named: dict[str, Any] = {
         "use_id": f"use-{number}", "use_request_hash": f"hash-{number}", "grant": grant(), "counter": number + 1,
         "row_key": "1", "asked": ("a",), "at": NOW, "release_before": NOW + 5, "expires": NOW + 60,
+        "leaf": LeafRecord("log", number, NOW // 86_400, Kind.USE, GRANT_ID, number + 1),
     }  # fmt: skip
     return Use(**named | changes)
 
@@ -123,7 +127,7 @@ def test_links(engine: Engine) -> None:
     with pytest.raises(LedgerConflict, match="taken"):
         links.add(handle="h3", key=KEY, mailbox="m", row_key="2", now=NOW)
     assert links.add(handle="h4", key=OTHER_KEY, mailbox="m", row_key="1", now=NOW + 1) == ("h4", True)
-    assert (links.notices("h1"), links.notices("h4")) == ([NOW + 1], [])
+    assert (links.notices("h1"), links.notices("h4")) == ([LinkNotice("link", NOW + 1, None)], [])
 
 
 # The journal.
@@ -179,8 +183,8 @@ def test_withdrawn_here_is_refused_here(engine: Engine, store: Journal) -> None:
     assert record(store, use(1)).reasons == ()
     assert door.withdraw(withdrawal(("b",)), now=NOW + 1) == Narrowed(("a",), NOW)
     assert record(store, use(2, asked=("a", "b"))).reasons == (Reason("withdrawn", "b"),)
-    assert store.withdrawn(GRANT_ID, "service", ("a", "b")) == (Reason("withdrawn", "b"),)
-    assert store.withdrawn(GRANT_ID, "other", ("a", "b")) == (), "nothing for anybody else"
+    assert store.refused(GRANT_ID, "service", ("a", "b")) == (Reason("withdrawn", "b"),)
+    assert store.refused(GRANT_ID, "other", ("a", "b")) == (), "nothing for anybody else"
     assert door.withdraw(withdrawal(), now=NOW + 2) == Withdrawn(NOW + 2)
     assert record(store, use(3)).reasons == (Reason("withdrawn"),)
     found = store.find("hash-1")
@@ -206,7 +210,7 @@ def test_a_note_lasts_once_its_grant_is_known(engine: Engine, store: Journal, cl
 
 def test_limits(store: Journal) -> None:
     assert [record(store, use(number), Limits(2, 0, 0)).outcome for number in (1, 2, 3)] == [
-        journal.RELEASED, journal.RELEASED, journal.MAX_USES,
+        journal.RELEASED, journal.RELEASED, MAX_USES,
     ]  # fmt: skip
 
 
@@ -215,7 +219,7 @@ def test_windows(store: Journal) -> None:
         record(store, use(number, at=NOW + at), Limits(0, 1, 100)).outcome
         for number, at in enumerate((0, 99, 100, 150, 200), start=1)
     ]
-    assert outcomes == ["released", "frequency", "released", "frequency", "released"]
+    assert outcomes == ["released", FREQUENCY, "released", FREQUENCY, "released"]
 
 
 def test_the_same_request_from_many_threads_is_released_once(engine: Engine, store: Journal) -> None:

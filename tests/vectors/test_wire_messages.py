@@ -188,7 +188,7 @@ def test_use_request() -> None:
 def test_use_answer() -> None:
     proven = answer(USE["answer"]["jws"])
     assert proven.allow.claims() == USE["answer"]["payload"]
-    assert (proven.link, proven.leaf_index) == (GRANT["locator"]["opened"]["link"], 3)
+    assert (proven.link, proven.logged.index) == (GRANT["locator"]["opened"]["link"], 3)
 
 
 @pytest.mark.parametrize("case", USE["refused"], ids=lambda case: case["fault"])

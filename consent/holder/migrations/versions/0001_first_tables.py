@@ -93,3 +93,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("thumbprint", "jti"),
     )
     op.create_index("ix_spent_proof_expires", "spent_proof", ["expires"])
+
+
+def downgrade() -> None:
+    for name in (
+        "spent_proof",
+        "stored_answer",
+        "release",
+        "grant_use",
+        "link_notice",
+        "link",
+        "withdrawal",
+        "known_grant",
+    ):
+        op.drop_table(name)

@@ -7,6 +7,7 @@ import pytest
 
 from consent.errors import ConsentError
 from consent.holder.link import link_nonce
+from consent.holder.link_store import LinkNotice
 from identity.codec import base64url
 from identity.errors import CredentialRevoked, StatusUnavailable
 from identity.keys.agreement import AgreementPrivateKey
@@ -54,10 +55,10 @@ def test_a_further_link_gives_notice_to_the_rows_other_links(city: City) -> None
     city.clock.now += 10
     second = city.resident()
     links = city.services.links
-    assert links.notices(first.link) == [NOW + 10]
+    assert links.notices(first.link) == [LinkNotice("link", NOW + 10, None)]
     assert links.notices(second.link) == links.notices(berta.link) == []
     post(city, second)
-    assert links.notices(first.link) == [NOW + 10], "the same key again is no further link"
+    assert links.notices(first.link) == [LinkNotice("link", NOW + 10, None)], "the same key again is no further link"
 
 
 REFUSED: dict[str, dict[str, Any]] = {

@@ -14,6 +14,7 @@ import pytest
 
 from consent.grant.grant import REFUSED, sign_grant, verify_grant
 from consent.grant.use import Allow, Deny, Reason, UseRequest
+from consent.holder.source import SqlSource
 from consent.ledger.leaf import GROUPED, Kind, Leaf
 from consent.log.writer import LogWriter
 from consent.procedure.declaration import sign_declaration
@@ -208,13 +209,15 @@ def test_an_old_allow_played_again(city: City, anna: Wallet) -> None:
 
 def test_the_time_runs_out_while_the_register_reads(city: City, anna: Wallet) -> None:
     grant_id = city.grant(anna)
-    read = city.services.enforcement._resolutions.read
+    source = city.services.enforcement._source
+    assert isinstance(source, SqlSource)
+    read = source.resolutions.read
 
     def slowly(*asked: Any, **named: Any) -> Any:
         city.clock.now += 5
         return read(*asked, **named)
 
-    city.services.enforcement._resolutions.read = slowly  # type: ignore[method-assign]
+    source.resolutions.read = slowly  # type: ignore[method-assign]
     assert_unproven(city, anna, city.read(grant_id))
 
 

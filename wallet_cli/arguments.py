@@ -107,19 +107,36 @@ def _consent(
     show.add_argument("--receipt", metavar="FILE", type=Path, help=texts("help.receipt_file"))
     grant = add(under, "grant", "consent:grant")
     grant.add_argument("uri", metavar="URI")
-    grant.add_argument("--drop", metavar="ATTRIBUTE", action="append", default=[], help=texts("help.drop"))
-    grant.add_argument("--days", metavar="N", type=int, help=texts("help.days"))
-    grant.add_argument("--max-uses", metavar="N", type=int, help=texts("help.max_uses"))
-    grant.add_argument(
+    _narrower(grant, texts)
+    grant.add_argument("--refuse", action="store_true", help=texts("help.refuse"))
+    withdraw = add(under, "withdraw", "withdrawal:run")
+    _which(withdraw, texts)
+    withdraw.add_argument("--attribute", metavar="A", action="append", help=texts("help.attribute"))
+    _which(add(under, "pause", "pausing:pause"), texts)
+    _which(add(under, "resume", "pausing:resume"), texts)
+    amend = add(under, "amend", "pausing:amend")
+    amend.add_argument("id", metavar="ID")
+    _narrower(amend, texts)
+    freeze = add(under, "freeze", "pausing:freeze_all")
+    freeze.add_argument("--until", metavar="TIME", help=texts("help.until"))
+
+
+def _narrower(parser: Parser, texts: Texts) -> None:
+    """What makes a permission smaller than it was asked for, or than it is."""
+    parser.add_argument("--drop", metavar="ATTRIBUTE", action="append", default=[], help=texts("help.drop"))
+    parser.add_argument("--days", metavar="N", type=int, help=texts("help.days"))
+    parser.add_argument("--max-uses", metavar="N", type=int, help=texts("help.max_uses"))
+    parser.add_argument(
         "--resolution", metavar=RESOLUTION_FORM, action="append", default=[], help=texts("help.resolution")
     )
-    grant.add_argument("--refuse", action="store_true", help=texts("help.refuse"))
-    withdraw = add(under, "withdraw", "consent:withdraw")
-    which = withdraw.add_mutually_exclusive_group(required=True)
+
+
+def _which(parser: Parser, texts: Texts) -> None:
+    """One permission, those of a service, or all."""
+    which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("id", metavar="ID", nargs="?")
     which.add_argument("--service", metavar="S", help=texts("help.service"))
     which.add_argument("--all", action="store_true", help=texts("help.all"))
-    withdraw.add_argument("--attribute", metavar="A", action="append", help=texts("help.attribute"))
 
 
 def _card_options(parser: Parser, texts: Texts) -> None:

@@ -40,14 +40,22 @@ class Errand:
     def say(self, key: str, /, **values: object) -> None:
         self.terminal.say(self.texts(key, **values))
 
+    def alarm(self, key: str, /, **values: object) -> None:
+        self.terminal.alarm(self.texts(key, **values))
+
+    def progress(self, key: str, done: int, of: int) -> None:
+        """Of work that a person waits for; of a single step nothing is said."""
+        if of > 1:
+            self.terminal.progress(self.texts(key, done=done, of=of) if done < of else "")
+
     def warn(self, key: str, /, **values: object) -> None:
         self.terminal.warn(self.texts(key, **values))
 
 
 @contextmanager
 def begun(call: Invocation) -> Iterator[Errand]:
-    """For commands that ask other parties; first knocks again at doors that never answered a withdrawal."""
-    from wallet_cli.consents import withdraw
+    """For commands that ask other parties; first knocks again at doors that never answered a withdrawal or an act."""
+    from wallet_cli.consents import acts, withdraw
 
     with call.store() as store:
         network = call.network(store)
@@ -55,4 +63,5 @@ def begun(call: Invocation) -> Iterator[Errand]:
         errand = Errand(call, store, network, Trust(store, network, call.world.clock, sandbox=sandbox), sandbox)
         for outcome in withdraw.knock_again(network, store):
             errand.warn("withdraw.arrived", id=outcome.grant_id)
+        acts.knock_again(errand)
         yield errand

@@ -20,7 +20,7 @@ DONE, REFUSED, USAGE = 0, 1, 2
 
 def main(argv: Sequence[str] | None = None, *, world: World | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
-    world = world or World(Terminal())
+    world = world or World(Terminal(colourless="NO_COLOR" in os.environ))
     asked = arguments.language_asked(given)
     words = texts.load(asked if asked in texts.LANGUAGES else texts.language_of(world.environment))
     # Known before argparse runs, so that its own complaint also comes as an object.

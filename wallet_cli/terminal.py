@@ -15,6 +15,8 @@ from typing import Any, TextIO
 MAX_FOREIGN_TEXT = 300
 """Characters of another party's text that are shown; a longer one would push warnings off the screen."""
 
+_RED, _PLAIN, _ERASE_LINE = "\x1b[1;31m", "\x1b[0m", "\x1b[K"
+
 
 def plain(text: str) -> str:
     """Another party's text without control, format and line-breaking characters."""
@@ -34,10 +36,12 @@ class Terminal:
         stdin: TextIO | None = None,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
+        colourless: bool = False,
     ) -> None:
         self._stdin = stdin or sys.stdin
         self._stdout = stdout or sys.stdout
         self._stderr = stderr or sys.stderr
+        self._colourless = colourless
         self.json = False
         self.assume_yes = False
 
@@ -46,6 +50,19 @@ class Terminal:
 
     def warn(self, text: str) -> None:
         print(text, file=self._stderr, flush=True)
+
+    def alarm(self, text: str) -> None:
+        """A warning of the grave kind: in red where a person looks at a terminal that has colours."""
+        coloured = self._stderr.isatty() and not self._colourless
+        self.warn(f"{_RED}{text}{_PLAIN}" if coloured else text)
+
+    def progress(self, text: str) -> None:
+        """A line that the next one writes over; only where a person looks."""
+        if self._stderr.isatty():
+            print(f"\r{_ERASE_LINE}{text}", end="", file=self._stderr, flush=True)
+
+    def progress_over(self) -> None:
+        self.progress("")
 
     def result(self, value: Mapping[str, Any]) -> None:
         """The object of ``--json``; without it nothing, since the text has said it."""

@@ -1,21 +1,19 @@
-"""``wallet consent list|show|grant|withdraw``: the data a resident lends, and takes back."""
+"""``wallet consent list|show|grant``: the data a resident lends."""
 
 from pathlib import Path
 
 from identity.codec import strict_json
 from wallet_cli import errand
 from wallet_cli.consents import account, explain, fitting, give, held, link, receipts, request
-from wallet_cli.consents import withdraw as withdrawal
 from wallet_cli.consents.account import OpenAccount, Opening
 from wallet_cli.consents.narrow import narrow, parse_wishes
 from wallet_cli.consents.request import Asked
 from wallet_cli.errand import Errand
-from wallet_cli.errors import ConsentRefused, Declined, NetworkError, UsageFault, WalletError
+from wallet_cli.errors import Declined, NetworkError, WalletError
 from wallet_cli.invocation import Invocation
 from wallet_cli.present.choose import Part
 from wallet_cli.store import consents, history, key_file
 from wallet_cli.store.consents import HeldGrant, HolderLink
-from wallet_cli.terminal import plain
 
 
 def list_all(call: Invocation) -> None:
@@ -77,34 +75,11 @@ def grant(call: Invocation) -> None:
     call.terminal.result({"grant_id": given.grant_id, "state": given.state})
 
 
-def withdraw(call: Invocation) -> None:
-    """No question is asked: taking back must not be harder than giving, and what is lost can be given again."""
-    arguments = call.arguments
-    if arguments.attribute and not arguments.id:
-        raise UsageFault("usage", "--attribute: goes with one permission")
-    with errand.begun(call) as work:
-        parties = work.trust.doors()
-        grants = _meant(work)
-        attributes = _attributes(grants, arguments.attribute)
-        prepared = [(one, *withdrawal.prepare(call.world, work.store, parties, one, attributes)) for one in grants]
-        outcomes = [
-            withdrawal.deliver(work.network, work.store, jti, one.grant_id, signed) for one, jti, signed in prepared
-        ]
-    for outcome in outcomes:
-        _say_outcome(call, outcome)
-    untold = [outcome for outcome in outcomes if outcome.state == withdrawal.MISSING]
-    if untold:
-        raise ConsentRefused("door_missing", f"withdrawal: {len(untold)} of {len(outcomes)} reached no door yet")
-    told = [outcome.to_json() for outcome in outcomes]
-    call.terminal.result(told[0] if arguments.id else {"withdrawals": told})
-
-
 def _say_line(work: Errand, grant: HeldGrant) -> None:
-    names = work.trust.name_of(grant.service)
     work.say(
         "consent.line",
         id=grant.grant_id,
-        service=plain(work.texts.pick(names) or grant.service),
+        service=held.service_name(work, grant),
         state=work.texts(f"state.{grant.state}"),
         date=work.texts.date(grant.given_at),
     )
@@ -165,36 +140,6 @@ def _shown(work: Errand, asked: Asked) -> list[str]:
             for name in entry.names
         }
     )
-
-
-def _meant(work: Errand) -> list[HeldGrant]:
-    arguments = work.call.arguments
-    if arguments.id:
-        return [held.find(work.store, arguments.id)]
-    found = held.not_taken_back(work.store, now=work.now) if arguments.all else held.of_service(work, arguments.service)
-    if not found:
-        raise WalletError("unknown_id", "consent: there is no permission to take back")
-    return found
-
-
-def _attributes(grants: list[HeldGrant], named: list[str] | None) -> tuple[str, ...] | None:
-    if not named:
-        return None
-    given = fitting.detail_of(grants[0]).attributes
-    if unknown := [name for name in named if name not in given]:
-        raise WalletError("unknown_id", f"consent: {unknown[0][:64]!r} is not given; given: {', '.join(given)}")
-    return tuple(name for name in given if name in named)
-
-
-def _say_outcome(call: Invocation, outcome: withdrawal.Outcome) -> None:
-    call.terminal.say(call.texts(f"withdraw.{outcome.state}", id=outcome.grant_id))
-    for door, answer in outcome.doors.items():
-        call.terminal.say("    " + call.texts("withdraw.door", door=call.texts(f"door.{door}"),
-                                              answer=call.texts(f"door.answered.{answer}")))  # fmt: skip
-    if not outcome.complete:
-        call.terminal.warn(call.texts("withdraw.again"))
-    if outcome.fault is not None:
-        call.terminal.warn(call.texts("error.proof_refused") + f"\n  ({plain(outcome.fault)})")
 
 
 def _write_receipt(work: Errand, grant: HeldGrant, path: Path) -> None:

@@ -62,6 +62,7 @@ def give(errand: Errand, asked: Asked, detail: AuthorizationDetail, link: Holder
         state=SENDING,
         given_at=errand.now,
         receipt=None,
+        purpose=asked.purpose_jws,
     )
     with errand.store.transaction():
         consents.save_grant(errand.store, grant)

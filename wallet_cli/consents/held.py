@@ -12,6 +12,7 @@ from wallet_cli.errors import NetworkError, WalletError
 from wallet_cli.store import consents
 from wallet_cli.store.consents import HeldGrant
 from wallet_cli.store.database import Store
+from wallet_cli.terminal import plain
 
 LIVE = ("given", "paused", SENDING)
 UNKNOWN = (SENDING, UNTAKEN)
@@ -27,19 +28,22 @@ def find(store: Store, prefix: str) -> HeldGrant:
     return found[0]
 
 
-def of_service(errand: Errand, service: str) -> list[HeldGrant]:
-    """Grants of the service with this id, or with this name in any language, that were not taken back."""
-    wanted = service.casefold()
-
-    def is_meant(grant: HeldGrant) -> bool:
-        names = errand.trust.name_of(grant.service).values()
-        return grant.service == service or wanted in (name.casefold() for name in names)
-
-    return [grant for grant in not_taken_back(errand.store, now=errand.now) if is_meant(grant)]
+def is_called(errand: Errand, party: str, wanted: str) -> bool:
+    """Whether a person who writes ``wanted`` means this party: by its id, or by its name in any language."""
+    names = (name.casefold() for name in errand.trust.name_of(party).values())
+    return party == wanted or wanted.casefold() in names
 
 
 def live(store: Store) -> list[HeldGrant]:
     return [grant for grant in consents.grants(store) if grant.state in LIVE]
+
+
+def paused(store: Store) -> list[HeldGrant]:
+    return [grant for grant in consents.grants(store) if grant.state == "paused"]
+
+
+def service_name(errand: Errand, grant: HeldGrant) -> str:
+    return plain(errand.texts.pick(errand.trust.name_of(grant.service)) or grant.service)
 
 
 def shown(store: Store) -> list[HeldGrant]:

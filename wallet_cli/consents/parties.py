@@ -34,6 +34,10 @@ class Parties:
     def key_of(self, party_id: str, role: str) -> PublicKey:
         return self.named(party_id, role).public_key
 
+    def address_of_consent(self, party_id: str) -> str:
+        """Raises ConsentRefused."""
+        return endpoint(self.named(party_id, CONSENT), CONSENT)
+
     def consent_at(self, url: str) -> Party:
         """The listed consent service under whose address ``url`` lies. Raises ConsentRefused."""
         for party in self.registry.by_role(CONSENT, now=self.now):
@@ -57,3 +61,11 @@ def endpoint(party: Party, name: str) -> str:
     if not address:
         raise ConsentRefused("unknown_party", f"registry: {party.id} has no address for {name}")
     return address.rstrip("/")
+
+
+def beside(party: Party, name: str, sibling: str) -> str:
+    """The address that differs from a listed one in its last part only. Raises ConsentRefused."""
+    base, separator, last = endpoint(party, name).rpartition("/")
+    if not separator or last != name:
+        raise ConsentRefused("unknown_party", f"registry: {party.id} has no address for {sibling}")
+    return f"{base}/{sibling}"

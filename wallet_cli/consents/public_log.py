@@ -9,10 +9,13 @@ from collections.abc import Callable
 
 from consent.errors import LogError
 from consent.ledger.leaf import LEAF_BYTES, Leaf
+from consent.ledger.promise import Promise, verify_promise
 from consent.log import checkpoint, merkle, note, tile
 from consent.log.checkpoint import VerifiedCheckpoint
 from consent.log.note import NoteKey
 from consent.log.period import same_log
+from consent.signed_message import reading
+from identity.envelope import jws
 from wallet_cli.errors import ConsentRefused, NetworkError
 from wallet_cli.network import Network
 from wallet_cli.store import consents
@@ -28,6 +31,13 @@ def key_for(pinned: str, signed_checkpoint: str) -> NoteKey:
     """The pinned key under the name of this checkpoint's period (WIRE C6: one key, a name per period)."""
     key, origin = NoteKey.parse(pinned), signed_checkpoint.partition("\n")[0]
     return key.renamed(origin) if same_log(key.name, origin) else key
+
+
+def promise_under(compact: str, pinned: str) -> Promise:
+    """A promise of whichever period of the pinned log. Raises ConsentError."""
+    with reading(_WHAT):
+        named = jws.parse(compact, what=_WHAT).claims(what=_WHAT).get("log")
+    return verify_promise(compact, key_for(pinned, str(named)).format())
 
 
 class PublicLog:

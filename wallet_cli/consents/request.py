@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from consent import spec
 from consent.errors import ConsentError
+from consent.grant.detail import AuthorizationDetail
 from consent.grant.request import VerifiedRequest, verify_request
 from consent.procedure.declaration import (
     DataDeclaration,
@@ -31,6 +32,9 @@ from wallet_cli.network import JWT, Network
 MAX_DECLARATIONS = 1_000
 """A city's procedures; a longer list is not read to its end."""
 
+SignedPurpose = tuple[PurposeDeclaration, str]
+"""With the JWS that it was read from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -41,6 +45,8 @@ class Asked:
     holder: Party
     request: VerifiedRequest
     purpose: PurposeDeclaration
+    purpose_jws: str
+    """The same as its service signed it: what is read today is what a later change is compared with."""
     data: DataDeclaration
 
 
@@ -68,24 +74,26 @@ def fetch(network: Network, parties: Parties, link: str) -> Asked:
     detail = request.request.detail
     service, holder = parties.named(request.request.service, SERVICE), parties.named(detail.holder, HOLDER)
     purposes, data = fetch_declarations(network, parties, consent)
-    return Asked(consent, service, holder, request, _declared_purpose(request, purposes), declared_data(request, data))
+    purpose, purpose_jws = _declared_purpose(request, purposes)
+    return Asked(consent, service, holder, request, purpose, purpose_jws, covering(detail, data))
 
 
 def fetch_declarations(
     network: Network, parties: Parties, consent: Party
-) -> tuple[list[PurposeDeclaration], list[DataDeclaration]]:
+) -> tuple[list[SignedPurpose], list[DataDeclaration]]:
     """What is signed by a party listed today; the rest is as if it were not there."""
     body = network.get(f"{endpoint(consent, CONSENT)}/declarations").expect(200, what="declarations")
     listed = body.object(what="declarations").get("declarations")
     if not isinstance(listed, list) or len(listed) > MAX_DECLARATIONS:
         raise ConsentRefused("declaration_missing", f"declarations: a list of at most {MAX_DECLARATIONS} is expected")
-    purposes: list[PurposeDeclaration] = []
+    purposes: list[SignedPurpose] = []
     data: list[DataDeclaration] = []
     for compact in listed:
         if not isinstance(compact, str):
             continue
         try:
-            purposes.append(verify_purpose_declaration(compact, lambda party: parties.key_of(party, SERVICE))[0])
+            declared, _ = verify_purpose_declaration(compact, lambda party: parties.key_of(party, SERVICE))
+            purposes.append((declared, compact))
         except (ConsentError, ConsentRefused, TrustError):
             try:
                 data.append(verify_data_declaration(compact, lambda party: parties.key_of(party, HOLDER))[0])
@@ -94,15 +102,15 @@ def fetch_declarations(
     return purposes, data
 
 
-def _declared_purpose(request: VerifiedRequest, declarations: Sequence[PurposeDeclaration]) -> PurposeDeclaration:
+def _declared_purpose(request: VerifiedRequest, declarations: Sequence[SignedPurpose]) -> SignedPurpose:
     """Step 3."""
     asked, detail = request.request, request.request.detail
-    found = [one for one in declarations if one.iss == asked.service and one.identifier == detail.identifier]
+    found = [one for one in declarations if one[0].iss == asked.service and one[0].identifier == detail.identifier]
     if not found:
         raise ConsentRefused(
             "declaration_missing", "request: names a purpose declaration that the service has not signed"
         )
-    declared = found[0]
+    declared, compact = found[0]
     if (declared.procedure, declared.purpose) != (detail.procedure, detail.purpose):
         raise ConsentRefused("more_than_needed", "request: another procedure or purpose than the service declared")
     if not set(detail.datatypes) <= set(declared.datatypes):
@@ -111,12 +119,11 @@ def _declared_purpose(request: VerifiedRequest, declarations: Sequence[PurposeDe
         raise ConsentRefused("more_than_needed", "request: a data holder that the procedure does not name")
     if detail.data_life_seconds > declared.retention_seconds:
         raise ConsentRefused("more_than_needed", "request: would keep the data longer than the service declared")
-    return declared
+    return declared, compact
 
 
-def declared_data(request: VerifiedRequest, declarations: Sequence[DataDeclaration]) -> DataDeclaration:
-    """Step 4. The newest declaration of the data holder that covers the request."""
-    detail = request.request.detail
+def covering(detail: AuthorizationDetail, declarations: Sequence[DataDeclaration]) -> DataDeclaration:
+    """Step 4. The newest declaration of the data holder that has all of this. Raises ConsentRefused."""
     theirs = sorted((one for one in declarations if one.iss == detail.holder), key=lambda one: -one.version)
     for declared in theirs:
         fits = all(

@@ -7,23 +7,22 @@ promise is kept until the log has kept it.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from consent.errors import ConsentError
 from consent.grant import withdrawal
 from consent.ledger.leaf import Kind
-from consent.ledger.promise import verify_promise
 from consent.ledger.proof import verify_leaf_proof
 from identity.codec import base64url
 from identity.keys.signer import SoftwareSigner
 from wallet_cli.consents.parties import CONSENT, HOLDER, SERVICE, Parties
-from wallet_cli.consents.public_log import key_for
+from wallet_cli.consents.public_log import key_for, promise_under
 from wallet_cli.errors import ConsentRefused, NetworkError
 from wallet_cli.network import JSON, JWT, TIMEOUT_SECONDS, Network
 from wallet_cli.store import consents, history
-from wallet_cli.store.consents import HeldGrant
+from wallet_cli.store.consents import Account, HeldGrant
 from wallet_cli.store.database import Store
 from wallet_cli.world import World
 
@@ -127,6 +126,35 @@ def deliver(
     return Outcome(grant_id, state, found, fault)
 
 
+def deliver_all(
+    network: Network,
+    store: Store,
+    prepared: Sequence[tuple[HeldGrant, str, str]],
+    *,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Outcome]:
+    """Many withdrawals, (grant, jti, jws) each. All are told once before any silent door is tried again."""
+    found: dict[str, Outcome] = {}
+    faults: dict[str, str] = {}
+    for attempt in range(TRIES):
+        waiting = [one for one in prepared if one[1] not in found or not found[one[1]].complete]
+        if not waiting:
+            break
+        if attempt:
+            sleep(PAUSES_SECONDS[attempt - 1])
+        for grant, jti, signed in waiting:
+            # A door that kept silent once has the next withdrawals told to it quickly, and again later.
+            silent = any(not outcome.complete for outcome in found.values())
+            patience = AGAIN_SECONDS if attempt or silent else TIMEOUT_SECONDS
+            outcome = deliver(network, store, jti, grant.grant_id, signed, tries=1, timeout_seconds=patience)
+            if outcome.fault is not None:
+                faults[jti] = outcome.fault
+            found[jti] = replace(outcome, fault=faults.get(jti))
+            progress(len(found), len(prepared))
+    return [found[jti] for _, jti, _ in prepared]
+
+
 def knock_again(network: Network, store: Store) -> list[Outcome]:
     """One try at every door that never answered, by whatever command comes next; those now complete."""
     again = [
@@ -157,9 +185,14 @@ def _keep_evidence(store: Store, grant_id: str, answer: Mapping[str, Any]) -> st
     account = None if grant is None else consents.account(store, grant.consent)
     if account is None or answer["state"] == NOTED:
         return None
+    return keep_evidence(store, account, grant_id, answer)
+
+
+def keep_evidence(store: Store, account: Account, grant_id: str, answer: Mapping[str, Any]) -> str | None:
+    """Of an ending: its proof is checked, its promise kept until the log has kept it."""
     try:
         if isinstance(promised := answer.get("promise"), str):
-            promise = verify_promise(promised, account.log_vkey)
+            promise = promise_under(promised, account.log_vkey)
             _require_about(promise.leaf.id, promise.leaf.kind, grant_id)
             with store.transaction():
                 consents.save_promise(store, grant_id, promise.leaf.counter, promised, promise.due)

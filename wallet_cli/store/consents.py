@@ -26,6 +26,8 @@ class HolderLink:
     mailbox: str
     handle: str | None
     """None while the data holder has not answered."""
+    registered: str | None = None
+    """The consent service that knows the mailbox: notices of this data holder reach the resident there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class HeldGrant:
     state: str
     given_at: int
     receipt: dict[str, Any] | None
+    purpose: str | None = None
+    """The purpose declaration that was read when it was given, as its service signed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,10 @@ class SeenEvent:
     body: dict[str, Any]
 
 
-_GRANT = "SELECT grant_id, consent, service, holder, grant_jws, grant_key, state, given_at, receipt FROM consent"
+_GRANT = (
+    "SELECT grant_id, consent, service, holder, grant_jws, grant_key, state, given_at, receipt, purpose FROM consent"
+)
+_LINK = "SELECT holder, key, mailbox, handle, registered FROM holder_link"
 
 
 def save_account(store: Store, account: Account) -> None:
@@ -88,27 +95,29 @@ def accounts(store: Store) -> list[Account]:
 
 def save_link(store: Store, link: HolderLink) -> None:
     store.change(
-        "INSERT INTO holder_link VALUES (?, ?, ?, ?) ON CONFLICT (holder) DO UPDATE SET handle = excluded.handle",
+        "INSERT INTO holder_link VALUES (?, ?, ?, ?, ?) ON CONFLICT (holder) DO UPDATE"
+        " SET handle = excluded.handle, registered = excluded.registered",
         link.holder,
         json.dumps(link.key),
         link.mailbox,
         link.handle,
+        link.registered,
     )
 
 
 def link(store: Store, holder: str) -> HolderLink | None:
-    row = store.row("SELECT holder, key, mailbox, handle FROM holder_link WHERE holder = ?", holder)
-    return None if row is None else HolderLink(row[0], json.loads(row[1]), row[2], row[3])
+    row = store.row(f"{_LINK} WHERE holder = ?", holder)
+    return None if row is None else HolderLink(row[0], json.loads(row[1]), row[2], row[3], row[4])
 
 
 def links(store: Store) -> list[HolderLink]:
-    rows = store.rows("SELECT holder, key, mailbox, handle FROM holder_link ORDER BY holder")
-    return [HolderLink(row[0], json.loads(row[1]), row[2], row[3]) for row in rows]
+    rows = store.rows(f"{_LINK} ORDER BY holder")
+    return [HolderLink(row[0], json.loads(row[1]), row[2], row[3], row[4]) for row in rows]
 
 
 def save_grant(store: Store, grant: HeldGrant) -> None:
     store.change(
-        "INSERT INTO consent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO consent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         grant.grant_id,
         grant.consent,
         grant.service,
@@ -118,6 +127,7 @@ def save_grant(store: Store, grant: HeldGrant) -> None:
         grant.state,
         grant.given_at,
         None if grant.receipt is None else json.dumps(grant.receipt, ensure_ascii=False),
+        grant.purpose,
     )
 
 
@@ -183,6 +193,14 @@ def save_event(store: Store, event: SeenEvent) -> None:
     )
 
 
+def all_events(store: Store) -> dict[str, list[SeenEvent]]:
+    """By grant, in the order of their counters."""
+    found: dict[str, list[SeenEvent]] = {}
+    for row in store.rows("SELECT grant_id, counter, kind, leaf_index, body FROM event ORDER BY grant_id, counter"):
+        found.setdefault(row[0], []).append(SeenEvent(row[0], row[1], row[2], row[3], json.loads(row[4])))
+    return found
+
+
 def events(store: Store, grant_id: str) -> list[SeenEvent]:
     rows = store.rows(
         "SELECT grant_id, counter, kind, leaf_index, body FROM event WHERE grant_id = ? ORDER BY counter", grant_id
@@ -208,6 +226,26 @@ def save_checkpoint(store: Store, origin: str, size: int, note: str) -> None:
 
 def save_promise(store: Store, grant_id: str, counter: int, jws: str, due: int) -> None:
     store.change("INSERT INTO promise VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", grant_id, counter, jws, due)
+
+
+def drop_account(store: Store, consent: str) -> None:
+    """The account was erased: its keys open nothing any more."""
+    store.change("DELETE FROM account WHERE consent = ?", consent)
+
+
+def save_mailbox(store: Store, mailbox: str, consent: str, service: str, *, now: int) -> None:
+    store.change("INSERT INTO mailbox VALUES (?, ?, ?, ?)", mailbox, consent, service, now)
+
+
+def mailboxes(store: Store) -> list[tuple[str, str, str]]:
+    """(mailbox, consent service, service) of those that were handed out."""
+    return [
+        (row[0], row[1], row[2]) for row in store.rows("SELECT mailbox, consent, service FROM mailbox ORDER BY made")
+    ]
+
+
+def drop_mailbox(store: Store, mailbox: str) -> None:
+    store.change("DELETE FROM mailbox WHERE mailbox = ?", mailbox)
 
 
 def promises(store: Store) -> list[tuple[str, int, str, int]]:
@@ -239,4 +277,4 @@ def save_journal(store: Store, holder: str, count: int, root: str) -> None:
 
 def _grant(row: Sequence[Any]) -> HeldGrant:
     receipt = None if row[8] is None else json.loads(row[8])
-    return HeldGrant(row[0], row[1], row[2], row[3], row[4], json.loads(row[5]), row[6], row[7], receipt)
+    return HeldGrant(row[0], row[1], row[2], row[3], row[4], json.loads(row[5]), row[6], row[7], receipt, row[9])

@@ -19,6 +19,21 @@ Act = Literal[
     "granted",
     "refused",
     "withdrawn",
+    "paused",
+    "resumed",
+    "narrowed",
+    "froze",
+    "opposed",
+    "opposition_ended",
+    "erased",
+    "exported",
+    "disclosed",
+    "followed",
+    "mailbox_opened",
+    "mailbox_closed",
+    "mandated",
+    "mandate_ended",
+    "acted_for",
 ]
 
 

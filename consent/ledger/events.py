@@ -1,22 +1,23 @@
 """Events on their way into the log, and what residents read of them afterwards.
 
-An event is written in the transaction of its act, without a place. Placing gives it the next leaf
-index and its minute in one further transaction; only then are tiles written. So SQL is the source
-of truth and tiles can be written again from it (DESIGN §8). Identity values are not commit order
-in every database, but events of one grant are: its row lock orders them.
+An event is written in the transaction of its act, without a place. Placing (``consent.ledger.placing``)
+gives it the next place and its minute in one further transaction; only then are tiles written. So
+SQL is the source of truth and tiles can be written again from it (DESIGN §8). Identity values are
+not commit order in every database, but events of one grant are: its row lock orders them.
+
+A place counts the leaves of all periods: the index in the log of one is the place less its first.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
-from consent.ledger.leaf import GROUPED, Leaf
 from consent.ledger.schema import for_reading
 
-BATCH = 1_024
-"""Leaves placed in one transaction: bounds its length, not the log's rate."""
+RUN = 1_024
+"""Leaves read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class PlacedEvent:
     leaf_index: int | None
     sealed: str | None
     receipt_id: bytes | None
+    promised: int | None = None
+    """By when (NumericDate) it was promised, where it waits."""
 
 
 class EventStore:
@@ -46,34 +49,7 @@ class EventStore:
         self._engine = engine
         self._reader = for_reading(engine)
 
-    def place(self, *, minute: int) -> int:
-        """Gives places to what has none, at most BATCH; returns how many. One caller at a time.
-
-        A leaf's minute is the clock's or the previous leaf's, whichever is later, so that minutes
-        never fall.
-        """
-        with self._engine.begin() as connection:
-            waiting = connection.execute(
-                text("SELECT sequence, leaf FROM event WHERE leaf_index IS NULL ORDER BY sequence LIMIT :batch"),
-                {"batch": BATCH},
-            ).all()
-            if not waiting:
-                return 0
-            index, minute = _next_place(connection, minute)
-            placed = [
-                {
-                    "sequence": sequence,
-                    "leaf": Leaf.from_bytes(bytes(leaf)).at_minute(minute).to_bytes(),
-                    "leaf_index": index + position,
-                }
-                for position, (sequence, leaf) in enumerate(waiting)
-            ]
-            connection.execute(
-                text("UPDATE event SET leaf_index = :leaf_index, leaf = :leaf WHERE sequence = :sequence"), placed
-            )
-            return len(placed)
-
-    def leaves_from(self, index: int, *, at_most: int = BATCH) -> list[bytes]:
+    def leaves_from(self, index: int, *, at_most: int = RUN) -> list[bytes]:
         """Placed leaves in the order of the log, beginning at ``index``."""
         with self._reader.begin() as connection:
             rows = connection.execute(
@@ -126,28 +102,12 @@ class EventStore:
         return _event(found) if found else None
 
 
-_COLUMNS = "kind, grant_id, counter, leaf, leaf_index, sealed, receipt_id"
+_COLUMNS = "kind, grant_id, counter, leaf, leaf_index, sealed, receipt_id, promised"
 
 
 def _event(row: Sequence[Any]) -> PlacedEvent:
-    return PlacedEvent(row[0], _bytes(row[1]), row[2], bytes(row[3]), row[4], row[5], _bytes(row[6]))
+    return PlacedEvent(row[0], _bytes(row[1]), row[2], bytes(row[3]), row[4], row[5], _bytes(row[6]), row[7])
 
 
 def _bytes(value: bytes | None) -> bytes | None:
     return None if value is None else bytes(value)
-
-
-def _next_place(connection: Connection, minute: int) -> tuple[int, int]:
-    """The next index, and the minute for it: not before the last leaf that tells its minute exactly."""
-    last = connection.execute(text("SELECT max(leaf_index) FROM event")).scalar()
-    if last is None:
-        return 0, minute
-    found = connection.execute(_LAST_EXACT, {"plain": bytes([0]), "grouped": bytes([GROUPED])}).first()
-    return int(last) + 1, max(minute, 0 if found is None else Leaf.from_bytes(bytes(found[0])).minute)
-
-
-# The third byte of a leaf is its flags; one that shows the day only says nothing of the minute.
-_LAST_EXACT = text(
-    "SELECT leaf FROM event WHERE leaf_index IS NOT NULL AND substr(leaf, 3, 1) IN (:plain, :grouped) "
-    "ORDER BY leaf_index DESC LIMIT 1"
-)

@@ -17,85 +17,69 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from dataclasses import replace as changed
-from functools import lru_cache
 from pathlib import Path
 
 from consent.errors import LogError, StoreBehindLog
-from consent.log import checkpoint, edge, merkle, note, proof, tile
+from consent.log import checkpoint, edge, merkle, note, tile
 from consent.log.checkpoint import Checkpoint
 from consent.log.durable import lock, make_folders, replace, sync
 from consent.log.merkle import EMPTY_ROOT
 from consent.log.note import NoteKey, Signature
+from consent.log.view import CHECKPOINT, Head, LogView
 from identity.keys.ed25519 import Ed25519Signer
 
-CHECKPOINT = "checkpoint"
+__all__ = ("CHECKPOINT", "LogWriter")
+
 LOCK = "writer.lock"
 
-KEPT_TILES = 256
-"""Finished tiles kept in memory for proofs: 2 MiB."""
 
-KEPT_ROOTS = 16_384
-"""Roots of complete subtrees kept for proofs, some 3 MiB: a batch's leaves share nearly all of their paths."""
+class LogWriter(LogView):
+    """Appends to a log in ``folder`` while it holds its lock.
 
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """The log at one checkpoint, so that who proves sees one size, its hashes and its signature together."""
-
-    size: int
-    edges: tuple[tuple[bytes, ...], ...]
-    """Per tile level, the hashes of the tile that is not yet full."""
-    last_entries: tuple[bytes, ...]
-    """Entries of the bundle that is not yet full."""
-    signed: str
-
-
-class LogWriter:
-    """Appends to a log in ``folder``; holds its lock until closed.
-
-    Raises LogInUse where another process writes it, LogError where the newest checkpoint is not
-    ours or its tiles are damaged.
+    With ``take=False`` it follows what another process writes (``LogView.look``) until ``take``
+    gives it the lock. Raises LogInUse where another process writes, LogError where the newest
+    checkpoint is not ours or its tiles are damaged.
     """
 
-    def __init__(self, folder: Path, origin: str, signer: Ed25519Signer) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, origin: str, signer: Ed25519Signer, *, take: bool = True) -> None:
+        super().__init__(folder, NoteKey(origin, note.ED25519, signer.public))
         self._origin = origin
         self._signer = signer
-        self.key = NoteKey(origin, note.ED25519, signer.public)
-        self._head = _Head(0, (), (), "")
         self._turn = threading.Lock()
         """Held by whoever changes the head; readers take the head once and need no turn."""
         self._in_doubt = False
-        self._finished_tile = lru_cache(maxsize=KEPT_TILES)(self._read_finished_tile)
-        self._roots: dict[tuple[int, int], bytes] = {}
-        """(level, index) of a complete subtree → its root, which no later leaf changes."""
+        self._lock: int | None = None
         made: set[Path] = set()
         make_folders(folder, made)
         for above in made:
             sync(above)
-        self._lock: int | None = lock(folder / LOCK, what="writes this log")
-        try:
-            self._open()
-        except BaseException:
-            self.close()
-            raise
+        if take:
+            self.take()
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process holds the log's lock."""
+        return self._lock is not None
+
+    def take(self) -> None:
+        """Takes the lock, and the newest checkpoint on disk. Raises LogInUse, LogError."""
+        with self._turn:
+            if self._lock is not None:
+                return
+            self._lock = lock(self._folder / LOCK, what="writes this log")
+            try:
+                self._open()
+                self._in_doubt = False
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         """Gives the lock back."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    @property
-    def size(self) -> int:
-        return self._head.size
-
-    @property
-    def signed_checkpoint(self) -> str:
-        """The current one, with the cosignatures that have come."""
-        return self._head.signed
 
     def append(self, entries: Sequence[bytes]) -> int:
         """Makes entries durable under a new signed checkpoint; returns the index of the first.
@@ -104,6 +88,7 @@ class LogWriter:
         appended until ``reopen`` has looked, else a second history could be signed over it.
         """
         with self._turn:
+            self._require_lock()
             if self._in_doubt:
                 raise LogError("log: the last append failed; reopen it before the next")
             if not entries:
@@ -119,6 +104,7 @@ class LogWriter:
         The caller compares its database with it (``recover``). Raises LogError as the constructor does.
         """
         with self._turn:
+            self._require_lock()
             self._roots = {}
             self._open()
             self._in_doubt = False
@@ -126,6 +112,7 @@ class LogWriter:
     def add_cosignatures(self, size: int, cosignatures: Sequence[Signature]) -> None:
         """Puts cosignatures, which the caller verified, on the checkpoint of ``size``, kept and current."""
         with self._turn:
+            self._require_lock()
             kept = self._folder / f"{CHECKPOINT}.{size}"
             parsed = note.parse(kept.read_text(encoding="utf-8"))
             named = {(one.name, one.key_id) for one in cosignatures}
@@ -137,7 +124,7 @@ class LogWriter:
                 replace(self._folder / CHECKPOINT, signed.encode())
                 self._head = changed(self._head, signed=signed)
 
-    def _appended(self, head: "_Head", entries: Sequence[bytes]) -> "_Head":
+    def _appended(self, head: Head, entries: Sequence[bytes]) -> Head:
         edges = [list(row) for row in head.edges]
         first = head.size
         pending: list[tuple[str, bytes]] = []
@@ -150,36 +137,7 @@ class LogWriter:
         self._write_all(pending)
         signed = self._sign(Checkpoint(self._origin, size, edge.root(edges)))
         self._publish(signed, size)
-        return _Head(size, edge.frozen(edges), tuple(run[len(run) - size % tile.WIDTH :]), signed)
-
-    def prove(self, index: int, size: int | None = None) -> str:
-        """The proof that entry ``index`` is under the current checkpoint (tlog-proof text), or under the
-        kept one of ``size``, which may have cosignatures that the current one still lacks."""
-        head = self._head
-        signed = head.signed
-        if size is not None and size != head.size:
-            signed = (self._folder / f"{CHECKPOINT}.{size}").read_text(encoding="utf-8")
-        path = merkle.inclusion_path(index, head.size if size is None else size, self._subtree_of(head))
-        return proof.make(self._entry(head, index), index, path, signed)
-
-    def prove_consistency(self, old: int, new: int | None = None) -> list[bytes]:
-        """From the tree of ``old`` leaves to the one of ``new``, or to the current one."""
-        head = self._head
-        size = head.size if new is None else new
-        if size > head.size:
-            raise LogError(f"log: no tree of {size} in a log of {head.size}")
-        return merkle.consistency_proof(old, size, self._subtree_of(head))
-
-    def entry(self, index: int) -> bytes:
-        return self._entry(self._head, index)
-
-    def _entry(self, head: "_Head", index: int) -> bytes:
-        if not 0 <= index < head.size:
-            raise LogError(f"log: no entry {index} in a log of {head.size}")
-        bundle, position = divmod(index, tile.WIDTH)
-        if bundle == head.size // tile.WIDTH:
-            return head.last_entries[position]
-        return tile.parse_bundle((self._folder / tile.bundle_path(bundle)).read_bytes(), tile.WIDTH)[position]
+        return Head(size, edge.frozen(edges), tuple(run[len(run) - size % tile.WIDTH :]), signed)
 
     def recover(self, entries_from: Callable[[int], Sequence[bytes]], stored: int) -> int:
         """Brings the files up to the ``stored`` entries of the database; returns how many it appended.
@@ -199,6 +157,10 @@ class LogWriter:
             self.append([bytes(entry) for entry in run])
         return self.size - before
 
+    def _require_lock(self) -> None:
+        if self._lock is None:
+            raise LogError("log: another process writes it, or it is closed")
+
     # ── opening ──────────────────────────────────────────────────────────────────────────────
 
     def _open(self) -> None:
@@ -206,19 +168,7 @@ class LogWriter:
         if signed is None:
             self._publish_empty()
             return
-        verified = checkpoint.verify(signed, self.key)
-        size = verified.size
-        edges = self._edges_of(size)
-        if (edge.root(edges) if size else EMPTY_ROOT) != verified.root:
-            raise LogError("log: the tiles do not lead to the root of the newest checkpoint")
-        bundle, width = divmod(size, tile.WIDTH)
-        last_entries: list[bytes] = []
-        if width:
-            stored = (self._folder / tile.bundle_path(bundle, width)).read_bytes()
-            last_entries = tile.parse_bundle(stored, width)
-            if [merkle.leaf_hash(entry) for entry in last_entries] != edges[0]:
-                raise LogError("log: the last entries do not lead to the newest checkpoint")
-        self._head = _Head(size, edge.frozen(edges), tuple(last_entries), signed)
+        self._head = self._head_at(signed, checkpoint.verify(signed, self.key))
         replace(self._folder / CHECKPOINT, signed.encode())
 
     def _newest_checkpoint(self) -> str | None:
@@ -234,17 +184,7 @@ class LogWriter:
     def _publish_empty(self) -> None:
         signed = self._sign(Checkpoint(self._origin, 0, EMPTY_ROOT))
         self._publish(signed, 0)
-        self._head = _Head(0, (), (), signed)
-
-    def _edges_of(self, size: int) -> list[list[bytes]]:
-        edges = []
-        level, count = 0, size
-        while count:
-            number, width = divmod(count, tile.WIDTH)
-            stored = (self._folder / tile.tile_path(level, number, width)).read_bytes() if width else b""
-            edges.append(tile.split_tile(stored, width))
-            level, count = level + 1, number
-        return edges
+        self._head = Head(0, (), (), signed)
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────
 
@@ -264,32 +204,6 @@ class LogWriter:
         # What was once the current checkpoint must never be forgotten: its kept copy is durable first.
         self._write_all([(f"{CHECKPOINT}.{size}", signed.encode())])
         replace(self._folder / CHECKPOINT, signed.encode())
-
-    # ── reading ──────────────────────────────────────────────────────────────────────────────
-
-    def _subtree_of(self, head: "_Head") -> merkle.Subtree:
-        roots = self._roots
-
-        def subtree(level: int, index: int) -> bytes:
-            kept = roots.get((level, index))
-            if kept is not None:
-                return kept
-            if len(roots) >= KEPT_ROOTS:
-                roots.clear()
-            value = roots[level, index] = compute(level, index)
-            return value
-
-        def compute(level: int, index: int) -> bytes:
-            tile_level, height = divmod(level, tile.HEIGHT)
-            number, offset = divmod(index << height, tile.WIDTH)
-            finished = head.size // tile.WIDTH ** (tile_level + 1)
-            hashes = head.edges[tile_level] if number == finished else self._finished_tile(tile_level, number)
-            return merkle.complete_root(hashes[offset : offset + (1 << height)])
-
-        return subtree
-
-    def _read_finished_tile(self, level: int, number: int) -> list[bytes]:
-        return tile.split_tile((self._folder / tile.tile_path(level, number)).read_bytes(), tile.WIDTH)
 
 
 def _write_once(path: Path, content: bytes, folders: set[Path]) -> None:

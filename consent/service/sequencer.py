@@ -5,29 +5,49 @@ Events get their places in one transaction, then the tiles and the checkpoint ar
 database is the source of truth, so a crash in between is made good on start. A use waits here for
 its proof; a withdrawal may, and never has to.
 
-States: *running*; *behind* (the database lacks entries that were signed: an old copy was restored;
-nothing is signed and no use is served); *failed* (the files contradict what we would sign).
+Of several processes on one data folder one writes, by the lock on the log's folder and, where the
+database is shared, by its advisory lock; the others *follow*: they learn of each checkpoint by a
+bell (``consent.log.bells``), prove from the tiles, and one of them takes over when the lock is free.
+
+States: *running* (it writes); *following*; *halted* (follows a writer that logs nothing); *behind*
+(the database lacks entries that were signed: an old copy was restored; nothing is signed and no use
+is served until what is missing was taken in); *failed* (the files contradict what we would sign).
 """
 
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Condition, Event, Thread
+from threading import Condition, Thread
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from consent.errors import LogError, OutOfService, StoreBehindLog
+from consent.errors import LedgerConflict, LogError, LogInUse, OutOfService, StoreBehindLog
 from consent.ledger.events import EventStore
+from consent.ledger.log_turn import LogTurn
+from consent.ledger.placing import BATCH, Placing
+from consent.log.bells import Bells
 from consent.log.writer import LogWriter
 from identity.clock import Clock
 
 RETRY_SECONDS = 0.2
 """After a full disk or a busy database: soon enough for a use that still waits."""
 
+FOLLOW_SECONDS = 0.02
+"""After so long without a bell, whoever follows looks whether the writer has died."""
+
+IDLE_SECONDS = 1.0
+"""How often the writer looks for leaves whose time has come, without a bell."""
+
+HALTED_SECONDS = 1.0
+"""A writer that answers no bell for so long logs nothing; one that has died is replaced long before."""
+
 KEPT_PLACES = 8_192
 """Places of the newest leaves, for whoever comes to ask just after: more than any batch has."""
+
+RUNNING, FOLLOWING, HALTED, BEHIND, FAILED, STOPPED = "running", "following", "halted", "behind", "failed", "stopped"
+_LOGGING = (RUNNING, FOLLOWING)
 
 Key = tuple[bytes, int]
 """Grant id and counter."""
@@ -40,7 +60,7 @@ _log = logging.getLogger("atorga.consent")
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A leaf in a durable tile under a signed checkpoint (*integrated*)."""
+    """A leaf in a durable tile under a signed checkpoint (*integrated*); ``index`` is that in its log."""
 
     index: int
     proof: str
@@ -50,35 +70,61 @@ class Sequencer:
     """Runs ``writer`` in a thread of its own between ``start`` and ``stop``; threads may share it."""
 
     def __init__(
-        self, events: EventStore, writer: LogWriter, *, clock: Clock, compare: Callable[[LogWriter], None]
+        self,
+        events: EventStore,
+        placing: Placing,
+        writer: LogWriter,
+        *,
+        turn: LogTurn,
+        bells: Bells,
+        clock: Clock,
+        compare: Callable[[LogWriter], None],
+        first: int = 0,
+        prove_earlier: Callable[[int], Logged] | None = None,
+        catch_up: Callable[[LogWriter], None] | None = None,
     ) -> None:
-        """``compare`` raises StoreBehindLog or LogError where witnesses know more, or otherwise, than the files."""
+        """``compare`` raises StoreBehindLog or LogError where witnesses know more, or otherwise, than the files.
+
+        ``first`` is the place of the log's first leaf; ``prove_earlier`` proves places of earlier
+        periods; ``catch_up`` takes into the database what only the files have.
+        """
         self._events = events
+        self._placing = placing
         self._writer = writer
+        self._turn = turn
+        self._bells = bells
         self._clock = clock
         self._compare = compare
-        self._work = Event()
+        self._first = first
+        self._prove_earlier = prove_earlier
+        self._catch_up = catch_up
         self._stopping = False
         self._thread: Thread | None = None
         self._changed = Condition()
         self._places: OrderedDict[Key, int] = OrderedDict()
         self._state = "not started"
+        self._answered = 0.0
+        self._compared = 0.0
         self._listeners: tuple[Listener, ...] = ()
 
     @property
     def writer(self) -> LogWriter:
         return self._writer
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the one that writes the log."""
+        return self._state == RUNNING
+
+    @property
+    def state(self) -> str:
+        return self._state
+
     def start(self) -> None:
-        """Brings the files up to the database. A database that is behind starts nothing, and says so."""
-        try:
-            self._compare(self._writer)
-            self._writer.recover(self._events.leaves_from, self._events.size())
-        except LogError as fault:
-            self._state = "behind" if isinstance(fault, StoreBehindLog) else "failed"
-            _log.critical("log: %s; no use is served", fault)
-            return
-        self._state = "running"
+        """Brings the files up to the database, or follows who does. A database that is behind says so."""
+        self._state, self._answered = FOLLOWING, time.monotonic()
+        if not self._take_over():
+            self._follow()
         self._thread = Thread(target=self._run, name="sequencer", daemon=True)
         self._thread.start()
         self.wake()
@@ -88,27 +134,22 @@ class Sequencer:
         try:
             self._compare(self._writer)
         except LogError as fault:
-            _log.critical("log: %s; nothing more is logged, no use is served", fault)
-            self._stopping = True
-            self._work.set()
-            with self._changed:
-                self._state = "failed"
-                self._changed.notify_all()
+            self._fail(fault)
 
     def stop(self) -> None:
         """Ends after the batch in hand and gives the log's lock back."""
         self._stopping = True
-        self._work.set()
+        self._bells.ring_own()
         if self._thread is not None:
             self._thread.join()
-        with self._changed:
-            self._state = "stopped"
-            self._changed.notify_all()
+        self._set(STOPPED)
+        self._bells.close()
         self._writer.close()
+        self._turn.release()
 
     def require_running(self) -> None:
         """Raises OutOfService where nothing can be logged now."""
-        if self._state != "running":
+        if self._state not in _LOGGING:
             raise OutOfService("log: it takes no entries now")
 
     def listen(self, listener: Listener) -> None:
@@ -121,7 +162,14 @@ class Sequencer:
 
     def wake(self) -> None:
         """There is something to log."""
-        self._work.set()
+        if self._state == FOLLOWING:
+            self._bells.ring_writer()
+        else:
+            self._bells.ring_own()
+
+    def published(self) -> None:
+        """The checkpoint has changed, by a cosignature: whoever follows looks again."""
+        self._bells.ring_others()
 
     def wait(self, grant_id: bytes, counter: int, *, seconds: float) -> Logged | None:
         """The committed event with its proof; None where it is not in the log in time."""
@@ -132,9 +180,21 @@ class Sequencer:
     def find(self, grant_id: bytes, counter: int) -> Logged | None:
         """The event with its proof, if it is in the log already."""
         found = self._events.of_grant(grant_id, counter)
-        if found is None or found.leaf_index is None or found.leaf_index >= self._writer.size:
+        return None if found is None else self.logged(found.leaf_index)
+
+    def is_logged(self, place: int | None) -> bool:
+        """A place counts once a signed checkpoint covers it."""
+        return place is not None and place < self._first + self._writer.size
+
+    def logged(self, place: int | None) -> Logged | None:
+        """The leaf at this place with its proof, from the log of its period; None while it is in none."""
+        if place is None or not self.is_logged(place):
             return None
-        return Logged(found.leaf_index, self._writer.prove(found.leaf_index))
+        if place >= self._first:
+            return Logged(place - self._first, self._writer.prove(place - self._first))
+        if self._prove_earlier is None:
+            raise LogError("log: of a period that is not here")
+        return self._prove_earlier(place)
 
     def wait_for_size(self, size: int, *, seconds: float, given_up: Callable[[], bool] = lambda: False) -> bool:
         """Waits until a checkpoint beyond ``size`` entries was published, or for so long, or until ``nudge``
@@ -151,61 +211,190 @@ class Sequencer:
     def _place(self, grant_id: bytes, counter: int, seconds: float) -> int | None:
         key = (grant_id, counter)
         with self._changed:
-            self._changed.wait_for(lambda: key in self._places or self._state != "running", seconds)
+            self._changed.wait_for(lambda: key in self._places or self._state not in _LOGGING, seconds)
             if key in self._places:
                 return self._places[key]
         # It may have come so long ago that its place is no longer kept here.
         found = self._events.of_grant(grant_id, counter)
-        index = None if found is None else found.leaf_index
-        return index if index is not None and index < self._writer.size else None
+        if found is None or found.leaf_index is None or found.leaf_index < self._first:
+            return None
+        return found.leaf_index - self._first if self.is_logged(found.leaf_index) else None
+
+    # ── the thread ───────────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
         try:
-            while not self._stopping:
-                self._work.wait()
-                self._work.clear()
-                try:
-                    while self._batch():
-                        pass
-                except (OSError, SQLAlchemyError) as fault:
-                    _log.error("log: a batch could not be written (%s); trying again", type(fault).__name__)
-                    self._reopen()
+            while not self._stopping and self._state not in (FAILED, STOPPED):
+                if self._state == RUNNING:
+                    self._write()
+                elif self._state == BEHIND:
+                    self._take_in()
+                elif not self._bells.wait(FOLLOW_SECONDS):
+                    self._look_after_writer()
+                else:
+                    self._follow()
         except LogError as fault:
-            _log.critical("log: %s; nothing more is logged, no use is served", fault)
+            self._fail(fault)
         finally:
-            with self._changed:
-                if self._state == "running":
-                    self._state = "stopped" if self._stopping else "failed"
-                self._changed.notify_all()
+            self._set(STOPPED if self._stopping else FAILED)
+            self._bells.stop_answering()
             self._tell({})
 
-    def _batch(self) -> bool:
-        """One batch: places, then tiles, then the checkpoint, then whoever waits. False = nothing to do."""
-        self._events.place(minute=int(self._clock()) // 60)
-        leaves = self._events.leaves_from(self._writer.size)
-        if not leaves:
+    def _set(self, state: str) -> None:
+        with self._changed:
+            if self._state != FAILED:
+                self._state = state
+            self._changed.notify_all()
+
+    def _fail(self, fault: LogError) -> None:
+        _log.critical("log: %s; nothing more is logged, no use is served", fault)
+        self._set(FAILED)
+        self._bells.ring_own()
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────
+
+    def _take_over(self) -> bool:
+        """Becomes the writer if nobody is: the files are brought up to the database before anything else."""
+        if not self._turn.take():
             return False
+        try:
+            self._writer.take()
+        except LogInUse:
+            self._turn.release()
+            return False
+        except LogError as fault:
+            self._fail(fault)
+            return True
+        try:
+            self._compare(self._writer)
+            self._recover()
+        except StoreBehindLog as fault:
+            _log.critical("log: %s; no use is served", fault)
+            self._set(BEHIND)
+        except LogError as fault:
+            self._fail(fault)
+        else:
+            self._begin()
+        return True
+
+    def _recover(self) -> None:
+        self._writer.recover(
+            lambda index: self._events.leaves_from(self._first + index), self._events.size() - self._first
+        )
+
+    def _begin(self) -> None:
+        self._placing.begin()
+        self._bells.answer_as_writer()
+        self._set(RUNNING)
+        self._bells.ring_others()
+        self._bells.ring_own()
+
+    def _take_in(self) -> None:
+        """Takes in what the restored database lacks; the log goes on when nothing is missing any more."""
+        if self._catch_up is not None:
+            try:
+                self._catch_up(self._writer)
+                self._compare(self._writer)
+                self._recover()
+            except (StoreBehindLog, OSError, SQLAlchemyError) as fault:
+                _log.critical("log: what is missing could not be taken in (%s)", fault)
+            else:
+                self._begin()
+                return
+        self._bells.wait(IDLE_SECONDS)
+
+    def _write(self) -> None:
+        self._bells.wait(IDLE_SECONDS)
+        try:
+            while not self._stopping and self._state == RUNNING and self._batch() >= BATCH:
+                pass
+        except (OSError, SQLAlchemyError, LedgerConflict) as fault:
+            _log.error("log: a batch could not be written (%s); trying again", type(fault).__name__)
+            self._reopen()
+
+    def _batch(self) -> int:
+        """One batch: places, then tiles, then the checkpoint, then whoever waits. Returns how many leaves."""
+        if not self._turn.keeps():
+            self._give_up()
+            return 0
+        placed = self._placing.place(now=int(self._clock() * 1000))
+        if not placed.leaves:
+            return 0
+        leaves: Sequence[bytes] = placed.leaves
+        if placed.first != self._first + self._writer.size:
+            leaves = self._events.leaves_from(self._first + self._writer.size)
         first = self._writer.append(leaves)
-        placed = {
-            (leaf[4:20], int.from_bytes(leaf[20:24], "big")): first + position for position, leaf in enumerate(leaves)
-        }
+        self._keep(first, leaves)
+        self._bells.ring_others()
+        return len(leaves)
+
+    def _keep(self, first: int, leaves: Sequence[bytes]) -> None:
+        placed = {(leaf[4:20], int.from_bytes(leaf[20:24], "big")): first + at for at, leaf in enumerate(leaves)}
         with self._changed:
             self._places.update(placed)
             while len(self._places) > KEPT_PLACES:
                 self._places.popitem(last=False)
             self._changed.notify_all()
         self._tell(placed)
-        return True
+
+    def _give_up(self) -> None:
+        """The database's session has ended, and the turn with it: another process may have it."""
+        _log.error("log: the database's lock was lost; another process may write now")
+        self._bells.stop_answering()
+        self._writer.close()
+        self._answered = time.monotonic()
+        self._set(FOLLOWING)
 
     def _reopen(self) -> None:
         """After a failed write: what of it reached the disk? Then on from there."""
         while not self._stopping:
             time.sleep(RETRY_SECONDS)
             try:
+                if not self._turn.keeps():
+                    self._give_up()
+                    return
+                self._placing.begin()
                 self._writer.reopen()
-                self._writer.recover(self._events.leaves_from, self._events.size())
+                self._recover()
             except (OSError, SQLAlchemyError) as fault:
                 _log.error("log: it cannot be opened again (%s); trying again", type(fault).__name__)
             else:
-                self._work.set()
+                self._bells.ring_others()
+                self._bells.ring_own()
                 return
+
+    # ── following ────────────────────────────────────────────────────────────────────────────
+
+    def _follow(self) -> None:
+        """Looks at the newest checkpoint; whoever waits for what is new below it is told."""
+        before = self._writer.size
+        try:
+            changed = self._writer.look()
+        except OSError:
+            # There is no log yet, or its files are just not to be had: nothing new is known.
+            return
+        size = self._writer.size
+        if size > before:
+            first = max(before, size - KEPT_PLACES)
+            self._keep(first, self._writer.entries(first, size))
+        elif changed:
+            self.nudge()
+
+    def _look_after_writer(self) -> None:
+        """Nobody rang: has the writer died, or does it log nothing?"""
+        try:
+            if self._take_over():
+                return
+            self._follow()
+            now = time.monotonic()
+            if self._bells.writer_answers():
+                self._answered = now
+            if now > self._compared + IDLE_SECONDS:
+                self._compared = now
+                # Read after the checkpoint: a database that both share has all that was signed.
+                if self._events.size() < self._first + self._writer.size:
+                    self._answered = 0.0
+        except (OSError, SQLAlchemyError) as fault:
+            _log.error("log: cannot be followed now (%s)", type(fault).__name__)
+            self._answered = min(self._answered, time.monotonic() - HALTED_SECONDS)
+        self._set(FOLLOWING if time.monotonic() <= self._answered + HALTED_SECONDS else HALTED)

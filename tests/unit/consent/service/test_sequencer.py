@@ -1,5 +1,6 @@
 """The one writer: what a crash, a full disk or an old database may and may not lead to."""
 
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,8 +10,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from consent.errors import LogError, LogInUse
-from consent.ledger.events import EventStore
 from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.placing import Placed, Placing
 from consent.log.writer import LogWriter
 from consent.service.catalogue import Catalogue
 from identity.codec import base64url
@@ -54,7 +55,7 @@ def test_what_was_committed_and_not_yet_logged_is_logged_on_start(
 ) -> None:
     held = wallet.give()
     wallet.city.office.sequencer.wait_for_size(3, seconds=5)
-    monkeypatch.setattr(EventStore, "place", lambda self, *, minute: 0)
+    monkeypatch.setattr(Placing, "place", lambda self, *, now: Placed(0, ()))
     monkeypatch.setattr("consent.service.withdrawing.LOG_SECONDS", 0.01)
     assert "promise" in wallet.withdraw(held).json()
     monkeypatch.undo()
@@ -72,7 +73,7 @@ def test_what_was_placed_and_not_yet_written_is_written_on_start(
     assert city.office.sequencer.wait_for_size(3, seconds=5)
     city.office.sequencer.stop()
     wallet.withdraw(held)
-    assert EventStore(city.engine).place(minute=1) == 1
+    assert len(Placing(city.engine, secrets.token_bytes).place(now=60_000).leaves) == 1
     assert open_again().office.sequencer.writer.size == 5
 
 
@@ -144,10 +145,10 @@ def test_an_unforeseen_end_is_an_end(wallet: Wallet, monkeypatch: pytest.MonkeyP
     wallet.give()
     assert city.office.sequencer.wait_for_size(3, seconds=5)
 
-    def broken(self: EventStore, *, minute: int) -> int:
+    def broken(self: Placing, *, now: int) -> Placed:
         raise LogError("contradiction")
 
-    monkeypatch.setattr(EventStore, "place", broken)
+    monkeypatch.setattr(Placing, "place", broken)
     city.office.sequencer.wake()
     deadline = time.monotonic() + 5
     while city.post_jws("/requests", city.request()).status_code != 503:

@@ -11,8 +11,8 @@ import pytest
 from consent import spec
 from consent.errors import NotKnown
 from consent.grant.withdrawal import sign_withdrawal
-from consent.ledger.events import EventStore
 from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.placing import Placed, Placing
 from consent.ledger.promise import verify_promise
 from consent.ledger.proof import verify_leaf_proof
 from consent.service.app import SLOW_THREADS
@@ -94,7 +94,7 @@ def test_without_the_log_it_takes_effect_with_a_promise(
         city.office.sequencer.stop()
     else:
         monkeypatch.setattr("consent.service.withdrawing.LOG_SECONDS", 0.05)
-        monkeypatch.setattr(EventStore, "place", lambda self, *, minute: 0)
+        monkeypatch.setattr(Placing, "place", lambda self, *, now: Placed(0, ()))
     answer = wallet.withdraw(held)
     assert answer.status_code == 200
     value = answer.json()
@@ -198,7 +198,7 @@ def test_uses_that_wait_for_the_log_keep_no_withdrawal_waiting(
     assert city.office.sequencer.wait_for_size(3, seconds=5)
     monkeypatch.setattr("consent.service.deciding.LOG_SECONDS", 3.0)
     monkeypatch.setattr("consent.service.withdrawing.LOG_SECONDS", 0.01)
-    monkeypatch.setattr(EventStore, "place", lambda self, *, minute: 0)
+    monkeypatch.setattr(Placing, "place", lambda self, *, now: Placed(0, ()))
     other = wallet.give(city.ask(city.detail(frequency=None, max_uses=1_000)))
     bodies = [f'{{"use_request":"{city.use_request(other.id).compact}"}}'.encode() for _ in range(SLOW_THREADS + 6)]
     compact = sign_withdrawal(held.id, None, signer=held.key, now=NOW, random=secrets.token_bytes)

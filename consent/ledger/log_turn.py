@@ -1,0 +1,49 @@
+"""Whose turn it is to give places in the log, where the database is shared by more than one machine.
+
+The lock on the log's folder keeps processes of one machine apart. On PostgreSQL an advisory lock,
+held by a session of its own, does so for all that share the database: it ends with the session, so
+with the process, its machine or its network.
+"""
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+LOG_LOCK = 0x61746F72_6761
+"""The number of the advisory lock: "atorga"."""
+
+
+class LogTurn:
+    """Use from one thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._shared = engine.dialect.name == "postgresql"
+        self._session: Connection | None = None
+
+    def take(self) -> bool:
+        """Whether it is this process's turn now, and until ``release``."""
+        if not self._shared or self._session is not None:
+            return True
+        session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if not session.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOG_LOCK}).scalar():
+            session.close()
+            return False
+        self._session = session
+        return True
+
+    def keeps(self) -> bool:
+        """Whether it still is: a session that broke has lost it."""
+        if self._session is None:
+            return not self._shared
+        try:
+            return bool(self._session.exec_driver_sql("SELECT 1").scalar())
+        except SQLAlchemyError:
+            self.release()
+            return False
+
+    def release(self) -> None:
+        """Ends the session, and the turn with it."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            session.invalidate()
+            session.close()

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from atorga import audit_arguments, issuer_commands
+from atorga import audit_arguments, catalogue_commands, issuer_commands
 
 DEFAULT_PORT_BASE = 8100
 
@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
     audit_arguments.add(commands)
     issuer_commands.add_parser(commands)
+    catalogue_commands.add_parsers(commands)
 
     town = commands.add_parser("town", help="a sandbox city on this machine, until SIGTERM")
     town.add_argument("--json", action="store_true", help="one line of JSON on stdout when it is ready")
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return process.run(given.service, given.config, profile=given.profile, with_parent=given.with_parent)
     if given.command == "issuer":
         return issuer_commands.run(given)
+    if given.command in ("vocabulary", "procedures"):
+        return catalogue_commands.run(given)
     if given.command == "audit":
         from atorga import audit
 

@@ -12,7 +12,7 @@ were read.
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from threading import Condition, Thread
@@ -123,8 +123,10 @@ class LaneFull(Exception):
 class UseLane:
     """Runs between ``start`` and ``stop``; any thread may submit."""
 
-    def __init__(self, store: UseStore) -> None:
+    def __init__(self, store: UseStore, *, written: Callable[[], None]) -> None:
+        """``written`` is called after each batch: there may be something to log."""
         self._store = store
+        self._written = written
         self._waiting: deque[Order] = deque()
         self._turn = Condition()
         self._stopping = False
@@ -181,6 +183,7 @@ class UseLane:
             else:
                 _log.warning("uses: a batch of %d failed (%s); each is tried alone", len(batch), type(fault).__name__)
                 outcomes = [self._alone(order) for order in batch]
+        self._written()
         for order, outcome in zip(batch, outcomes, strict=True):
             order.done(outcome)
 

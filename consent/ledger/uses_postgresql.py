@@ -14,6 +14,7 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 from sqlalchemy import URL
 
 from consent.errors import OutOfService
+from consent.ledger.address import asyncpg_arguments
 from consent.ledger.grant_row import GrantBody, HotRow, read_row
 from consent.ledger.use_statements import ROW_WIDTH, Statement, UseStatements
 from consent.ledger.uses import SEEN_SECONDS, Order, Outcome, Refused, Wanted
@@ -39,7 +40,7 @@ class PostgresqlUses:
     """One connection, in the thread that calls ``write``; it is opened when it is needed, and again after it broke."""
 
     def __init__(self, url: URL) -> None:
-        self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._arguments = asyncpg_arguments(url)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: Any = None
 
@@ -77,7 +78,7 @@ class PostgresqlUses:
     async def _open(self) -> Any:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
-                self._dsn, timeout=STATEMENT_SECONDS, command_timeout=STATEMENT_SECONDS
+                **self._arguments, timeout=STATEMENT_SECONDS, command_timeout=STATEMENT_SECONDS
             )
         return self._connection
 

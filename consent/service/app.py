@@ -5,7 +5,8 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
-from typing import Any
+from inspect import iscoroutinefunction
+from typing import Any, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from starlette.routing import Route
 from consent import spec
 from consent.errors import (
     CallerUnproven,
+    ConsentError,
     LedgerConflict,
     LogError,
     MessageError,
@@ -27,7 +29,7 @@ from consent.errors import (
     ProofNonceNeeded,
     TooMany,
 )
-from consent.service.address import Address
+from consent.service.address import Address, Handle, HandleInLoop
 from consent.service.exchange import (
     BodyTooLarge,
     Exchange,
@@ -104,6 +106,8 @@ def _route(address: Address, office: Office, threads: Executor) -> Route:
             return _response(fault_reply(415, spec.INVALID_REQUEST, f"body: expected {fault}"), office)
         except MessageError as fault:
             return _response(fault_reply(400, spec.INVALID_REQUEST, str(fault)), office)
+        if iscoroutinefunction(address.handle):
+            return _response(await _answer_in_loop(address, asked), office)
         reply = await asyncio.get_running_loop().run_in_executor(threads, _answer, address, asked)
         return _response(reply, office)
 
@@ -113,29 +117,46 @@ def _route(address: Address, office: Office, threads: Executor) -> Route:
 def _answer(address: Address, asked: Exchange) -> Reply:
     """The verb's reply, or the refusal in HTTP's terms."""
     try:
-        return address.handle(asked)
-    except ProofNonceNeeded as fault:
-        return fault_reply(401, spec.USE_PROOF_NONCE, str(fault))
-    except CallerUnproven as fault:
-        return fault_reply(401, spec.INVALID_PROOF, str(fault))
-    except MessageError as fault:
-        return fault_reply(400, spec.INVALID_REQUEST, str(fault))
-    except NotKnown as fault:
-        return fault_reply(404, fault.code)
-    except NotAllowed as fault:
-        return fault_reply(403, fault.code, str(fault))
-    except LedgerConflict as fault:
-        return fault_reply(409, fault.code) if fault.act is None else fault_reply(409, fault.code, act=fault.act)
-    except TooMany as fault:
-        return fault_reply(429, "too_many_requests", str(fault))
-    except OutOfService as fault:
-        return fault_reply(503, TEMPORARILY_UNAVAILABLE, str(fault))
-    except (SQLAlchemyError, LogError, OSError) as fault:
-        # The text of such a fault may quote a statement's values.
-        _log.error("%s %s: %s", address.method, address.path, type(fault).__name__)
-        return fault_reply(503, TEMPORARILY_UNAVAILABLE)
-    except IdentityError as fault:
-        return fault_reply(400, spec.INVALID_REQUEST, str(fault))
+        return cast(Handle, address.handle)(asked)
+    except _REFUSALS as fault:
+        return _refusal(address, fault)
+
+
+async def _answer_in_loop(address: Address, asked: Exchange) -> Reply:
+    try:
+        return await cast(HandleInLoop, address.handle)(asked)
+    except _REFUSALS as fault:
+        return _refusal(address, fault)
+
+
+_REFUSALS = (ConsentError, IdentityError, SQLAlchemyError, OSError)
+
+
+def _refusal(address: Address, fault: Exception) -> Reply:
+    match fault:
+        case ProofNonceNeeded():
+            return fault_reply(401, spec.USE_PROOF_NONCE, str(fault))
+        case CallerUnproven():
+            return fault_reply(401, spec.INVALID_PROOF, str(fault))
+        case MessageError():
+            return fault_reply(400, spec.INVALID_REQUEST, str(fault))
+        case NotKnown():
+            return fault_reply(404, fault.code)
+        case NotAllowed():
+            return fault_reply(403, fault.code, str(fault))
+        case LedgerConflict():
+            return fault_reply(409, fault.code) if fault.act is None else fault_reply(409, fault.code, act=fault.act)
+        case TooMany():
+            return fault_reply(429, "too_many_requests", str(fault))
+        case OutOfService():
+            return fault_reply(503, TEMPORARILY_UNAVAILABLE, str(fault))
+        case SQLAlchemyError() | LogError() | OSError():
+            # The text of such a fault may quote a statement's values.
+            _log.error("%s %s: %s", address.method, address.path, type(fault).__name__)
+            return fault_reply(503, TEMPORARILY_UNAVAILABLE)
+        case IdentityError():
+            return fault_reply(400, spec.INVALID_REQUEST, str(fault))
+    raise fault
 
 
 def _response(reply: Reply, office: Office) -> Response:

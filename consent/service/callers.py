@@ -101,6 +101,11 @@ class Callers:
         """Whoever holds the key in the proof's own header: at enrolment only."""
         return self._verify(call, None).key
 
+    def spend(self, proof: SpentProof) -> None:
+        """A proof that nothing else will spend."""
+        if not self._proofs.spend(proof.thumbprint, proof.jti, now=self._operator.now):
+            raise CallerUnproven("caller proof: jti was used before")
+
     def _spend(self, thumbprint: str, jti: str) -> bool:
         return self._proofs.spend(thumbprint, jti, now=self._operator.now)
 

@@ -3,11 +3,21 @@
 Log before release: the use is committed, its leaf is durable under a signed checkpoint, and only
 then the answer leaves. It may be acted on for 5 s from the instant of the decision, however long
 the log took: so a withdrawal is in force everywhere within those 5 s and 2 s of clock skew.
+
+A use takes no thread of its own: signatures are checked in the event loop, the row is asked in the
+lane of uses (``use_case``), and the loop is told when the leaf is logged. Refusals are rarer and
+cost a look or two at the database: they run in threads.
 """
 
+import asyncio
+from base64 import b64decode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
-from consent.errors import LedgerConflict, OutOfService
+from consent.errors import CallerUnproven, OutOfService
 from consent.grant.decision import GrantState, State, refusals
 from consent.grant.detail import READABLE, AuthorizationDetail
 from consent.grant.use import (
@@ -15,7 +25,6 @@ from consent.grant.use import (
     Allow,
     Deny,
     Reason,
-    UseRequest,
     VerifiedUseRequest,
     sign_use_answer,
     verify_use_request,
@@ -23,14 +32,17 @@ from consent.grant.use import (
 from consent.ledger.grant_row import GIVEN, WINDOW_EPOCH, Entry, GrantBody, HotRow
 from consent.ledger.grants import GrantStore
 from consent.ledger.leaf import Kind, mask_of, names_of
+from consent.ledger.uses import LaneFull, Refused, SpentProof, UseLane, Wanted
 from consent.service.catalogue import Catalogue
 from consent.service.cosigning import Cosigning
-from consent.service.entries import EntryMaker, Names, Written
+from consent.service.entries import EntryMaker, Names
 from consent.service.held_answers import HeldAnswer, HeldAnswers
 from consent.service.in_force import detail_in_force
+from consent.service.leaf_waiters import LeafWaiters
 from consent.service.operator import Operator
-from consent.service.parties import Parties
+from consent.service.parties import Listed, Parties
 from consent.service.sequencer import Sequencer
+from consent.service.use_case import Plan, Rules, UseCase
 from identity.codec import base64url
 from identity.trust import spec as registry_spec
 from identity.trust.registry import Party
@@ -44,6 +56,11 @@ REPLAYED = Reason("replayed")
 ATTEMPTS = 3
 """Looks at a row that changes under the decision."""
 
+T = TypeVar("T")
+
+THREADS = 32
+"""For refusals, which look at the database, and for answers that wait for witnesses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -53,114 +70,129 @@ class Decided:
     answer: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """A use and the grant it is about, known to be this service's and this data holder's."""
-
-    holder: Party
-    verified: VerifiedUseRequest
-    row: HotRow
-    body: GrantBody
-    detail: AuthorizationDetail
-
-    @property
-    def request(self) -> UseRequest:
-        return self.verified.request
-
-
-class Deciding:
+class Deciding(Rules):
     def __init__(
         self,
         operator: Operator,
         *,
         grants: GrantStore,
+        lane: UseLane,
         catalogue: Catalogue,
         parties: Parties,
         entries: EntryMaker,
         sequencer: Sequencer,
         cosigning: Cosigning,
+        spend: Callable[[SpentProof], None],
     ) -> None:
+        """``spend`` raises CallerUnproven where a proof was used before."""
         self._operator = operator
         self._grants = grants
+        self._lane = lane
         self._catalogue = catalogue
         self._parties = parties
         self._entries = entries
         self._sequencer = sequencer
+        self._waiters = LeafWaiters(sequencer)
         self._cosigning = cosigning
+        self._spend = spend
         self._held = HeldAnswers()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="refusing")
 
-    def decide(self, caller: Party, compact: str) -> Decided:
-        """Raises MessageError (SenderUnproven, StaleMessage), OutOfService.
+    def start(self) -> None:
+        self._lane.start()
+
+    def stop(self) -> None:
+        """Ends after the uses in hand. Call before the log stops."""
+        self._lane.stop()
+
+    async def listed(self) -> Listed:
+        """The signed list, from memory where it is fresh. Raises OutOfService."""
+        at_hand = self._parties.at_hand()
+        return await self._in_thread(self._parties.listed) if at_hand is None else at_hand
+
+    async def decide(self, caller: Party, compact: str, *, listed: Listed, proof: SpentProof | None = None) -> Decided:
+        """Raises MessageError (SenderUnproven, StaleMessage, CallerUnproven), OutOfService.
 
         1. The use request: its service's signature, its time. No grant is looked at before.
-        2. The caller is the data holder it is made for, and the grant is between that data holder and
+        2. ``proof`` is spent, whatever comes of it, in the transaction of the use or alone.
+        3. The caller is the data holder it is made for, and the grant is between that data holder and
            that service: else one uniform answer.
-        3. A repeat gets its first answer while that may be acted on; another request under its jti none.
-        4. What the procedure needs today, and the row: one conditional statement, which also spends
+        4. A repeat gets its first answer while that may be acted on; another request under its jti none.
+        5. What the procedure needs today, and the row: one conditional statement, which also spends
            (service, jti) and writes the event.
-        5. Logged before anything is released.
+        6. Logged before anything is released.
         """
         self._sequencer.require_running()
-        now = self._operator.now
         # 1
-        verified = verify_use_request(compact, key_of=self._parties.service_key, holder=None, now=now)
-        # 2
+        verified = verify_use_request(compact, key_of=listed.service_key, holder=None, now=self._operator.now)
+        if registry_spec.HOLDER not in caller.roles or caller.id != verified.request.holder:
+            # 2, 3
+            await self._in_thread(self._spend_if, proof)
+            return self._deny(caller, verified, (UNKNOWN,))
         for _ in range(ATTEMPTS):
-            case = self._case(caller, verified)
-            if case is None:
-                return self._deny(caller, verified, (UNKNOWN,))
-            # 3
-            held = self._held.find(case.row.service, verified.request.id, now=now)
-            if held is not None and held.request_hash == verified.digest and _still_stands(held, case.row):
-                return Decided(True, held.answer)
-            # 4
-            reasons = self._reasons(case, now)
-            if not reasons:
-                try:
-                    decided = self._use(case, now)
-                except LedgerConflict:
-                    return self._refuse(case, (REPLAYED,), now)
-                if decided is not None:
-                    return decided
-            elif self._was_seen(case):
-                return self._refuse(case, (REPLAYED,), now)
-            else:
-                return self._refuse(case, reasons, now)
+            case = UseCase(
+                caller, verified, proof,
+                rules=self, operator=self._operator, entries=self._entries, waiters=self._waiters,
+            )  # fmt: skip
+            # 2 to 5
+            outcome = await self._submit(case)
+            proof = None
+            match outcome:
+                case int():
+                    # 6
+                    return await self._allow(case, outcome)
+                case Refused.PROOF_SPENT:
+                    raise CallerUnproven("caller proof: jti was used before")
+                case Refused.REPLAYED:
+                    return await self._in_thread(self._refuse, case, (REPLAYED,))
+                case Refused.NOT_ASKED:
+                    return await self._not_asked(case)
+                case Refused.NOT_NOW:
+                    # The row has changed since it was read: once more, from what it says now.
+                    continue
         raise OutOfService("grant: it changes faster than it can be decided on")
 
-    def _case(self, caller: Party, verified: VerifiedUseRequest) -> _Case | None:
-        request = verified.request
-        if registry_spec.HOLDER not in caller.roles or caller.id != request.holder:
-            return None
-        found = self._grants.get(base64url.decode(request.grant_id))
-        if found is None:
-            return None
-        row, body = found
-        numbers = self._catalogue.parties()
-        if (row.holder, row.service) != (numbers.get(caller.id), numbers.get(request.service)):
-            return None
-        return _Case(caller, verified, row, body, detail_in_force(row, body))
+    async def _submit(self, case: UseCase) -> Refused | int:
+        try:
+            self._lane.submit(case)
+        except LaneFull:
+            raise OutOfService("uses: more are waiting than can be answered in time") from None
+        return await case.settled(LOG_SECONDS)
 
-    def _reasons(self, case: _Case, now: int) -> tuple[Reason, ...]:
-        row, detail, request = case.row, case.detail, case.request
+    # ── what a grant allows; called in the lane ──────────────────────────────────────────────
+
+    def plan(self, case: UseCase, row: HotRow | None, body: GrantBody | None) -> Plan:
+        request, numbers = case.request, self._catalogue.parties()
+        # 3
+        theirs = (numbers.get(case.holder.id), numbers.get(request.service))
+        if row is None or body is None or (row.holder, row.service) != theirs:
+            return Plan(reasons=(UNKNOWN,))
+        # 4
+        held = self._held.find(row.service, request.id, now=case.now)
+        if held is not None and held.request_hash == case.verified.digest and _still_stands(held, row):
+            return Plan(held=held)
+        # 5
+        detail = detail_in_force(row, body)
+        names = Names(request.service, detail.purpose, body.opening_key)
+        reasons = self._reasons(case, row, detail)
+        if reasons:
+            return Plan(reasons=reasons, names=names, detail=detail)
+        mask = mask_of(detail.datatypes, request.attributes)
+        return Plan(
+            wanted=Wanted(row.service, row.holder, row.purpose, mask, row.act),
+            names=names,
+            detail=detail,
+            sensitive=self._catalogue.is_sensitive(request.service, detail),
+        )
+
+    def _reasons(self, case: UseCase, row: HotRow, detail: AuthorizationDetail) -> tuple[Reason, ...]:
+        request = case.request
         reasons = list(
             refusals(
-                GrantState(
-                    state=State(row.state),
-                    purpose=detail.purpose,
-                    active=frozenset(names_of(detail.datatypes, row.mask)),
-                    not_before=row.not_before,
-                    not_after=row.not_after,
-                    uses=row.uses,
-                    max_uses=row.max_uses,
-                    window_start=row.window_start + WINDOW_EPOCH,
-                    window_uses=row.window_uses,
-                    window_max=row.window_max,
-                    window_seconds=row.window_seconds,
-                ),
+                grant_state(row, detail),
                 purpose=request.purpose,
                 attributes=request.attributes,
-                now=now,
+                now=case.now,
             )
         )
         needed = self._catalogue.newest_need(request.service, detail)
@@ -177,47 +209,13 @@ class Deciding:
             reasons.extend(Reason("attribute_not_granted", name) for name in request.attributes if name not in allowed)
         return tuple(dict.fromkeys(reasons))
 
-    def _was_seen(self, case: _Case) -> bool:
-        return self._grants.seen_use_request(case.row.service, base64url.decode(case.request.id)) is not None
+    # ── answers ──────────────────────────────────────────────────────────────────────────────
 
-    def _use(self, case: _Case, now: int) -> Decided | None:
-        """None where the row has changed since it was looked at. Raises LedgerConflict (``replayed``)."""
-        request, row = case.request, case.row
-        at = self._operator.milliseconds
-        mask = mask_of(case.detail.datatypes, request.attributes)
-        names = Names(request.service, case.detail.purpose, case.body.opening_key)
-        written: list[Written] = []
-
-        def make_entry(after: HotRow) -> Entry:
-            made = self._entries.of_grant(
-                Kind.USE,
-                after,
-                names,
-                at=at,
-                mask=mask,
-                attributes=list(request.attributes),
-                use_request_hash=case.verified.digest,
-            )
-            written.append(made)
-            return made.entry
-
-        used = self._grants.use(
-            row.grant_id,
-            service=row.service,
-            holder=row.holder,
-            purpose=row.purpose,
-            mask=mask,
-            now=now,
-            jti=base64url.decode(request.id),
-            request_hash=base64url.decode(case.verified.digest),
-            expires=request.expires,
-            make_entry=make_entry,
-        )
-        if used is None:
-            return None
-        # 5
-        release_before = at // 1000 + ALLOW_SECONDS
-        proof = self._proof(case, used, release_before)
+    async def _allow(self, case: UseCase, index: int) -> Decided:
+        request, used, written, body, detail = case.request, case.used, case.written, case.body, case.plan.detail
+        assert written is not None and body is not None and detail is not None
+        release_before = case.now + ALLOW_SECONDS
+        proof = await self._proof(case, index, release_before)
         if self._operator.now >= release_before:
             raise OutOfService("log: the use is logged too late to be released on")
         answer = sign_use_answer(
@@ -225,46 +223,61 @@ class Deciding:
                 use_id=base64url.encode(self._operator.random(16)),
                 grant_id=request.grant_id,
                 counter=used.counter,
-                grant=case.body.grant_jws,
-                resolutions={name: case.detail.terms[name].resolution for name in request.attributes},
-                locator=case.body.locator,
-                salt=base64url.encode(written[-1].salt),
+                grant=body.grant_jws,
+                resolutions={name: detail.terms[name].resolution for name in request.attributes},
+                locator=body.locator,
+                salt=base64url.encode(written.salt),
                 consent=self._operator.id,
                 holder=case.holder.id,
-                issued=at // 1000,
+                issued=case.now,
                 use_request_hash=case.verified.digest,
-                event=written[-1].event,
+                event=written.event,
                 proof=proof,
                 release_before=release_before,
             ),
             self._operator.signer,
         )
-        held = HeldAnswer(case.verified.digest, row.grant_id, mask, answer, release_before)
-        self._held.hold(row.service, request.id, held, now=now)
+        mask = 0 if case.plan.wanted is None else case.plan.wanted.mask
+        held = HeldAnswer(case.verified.digest, used.grant_id, mask, answer, release_before)
+        self._held.hold(used.service, request.id, held, now=case.now)
         return Decided(True, answer)
 
-    def _proof(self, case: _Case, used: HotRow, release_before: int) -> str:
-        logged = self._sequencer.wait(used.grant_id, used.counter, seconds=LOG_SECONDS)
-        if logged is None:
-            raise OutOfService("log: the use is not in it in time")
-        if not self._catalogue.is_sensitive(case.request.service, case.detail):
-            return logged.proof
-        left = release_before - self._operator.clock()
-        cosigned = self._cosigning.wait(logged.index, seconds=max(0.0, min(LOG_SECONDS, left)))
-        if cosigned is None:
-            raise OutOfService("log: the witnesses that a sensitive purpose needs have not cosigned in time")
-        return cosigned
+    async def _proof(self, case: UseCase, index: int, release_before: int) -> str:
+        if not case.plan.sensitive:
+            proof = self._sequencer.writer.prove(index)
+        else:
+            left = max(0.0, min(LOG_SECONDS, release_before - self._operator.clock()))
+            cosigned = await self._in_thread(partial(self._cosigning.wait, index, seconds=left))
+            if cosigned is None:
+                raise OutOfService("log: the witnesses that a sensitive purpose needs have not cosigned in time")
+            proof = cosigned
+        # INVARIANT: what is proven is this use, and not whatever has its place.
+        if case.written is None or _proven(proof)[_COMMITMENT] != case.written.entry.leaf[_COMMITMENT]:
+            raise OutOfService("log: another leaf stands at the place of this use")
+        return proof
 
-    def _refuse(self, case: _Case, reasons: tuple[Reason, ...], now: int) -> Decided:
+    async def _not_asked(self, case: UseCase) -> Decided:
+        if case.plan.held is not None:
+            return Decided(True, case.plan.held.answer)
+        if case.row is None or case.plan.detail is None:
+            return self._deny(case.holder, case.verified, case.plan.reasons or (UNKNOWN,))
+        return await self._in_thread(self._explain, case)
+
+    def _explain(self, case: UseCase) -> Decided:
+        assert case.row is not None
+        seen = self._grants.seen_use_request(case.row.service, case.jti) is not None
+        return self._refuse(case, (REPLAYED,) if seen else case.plan.reasons)
+
+    def _refuse(self, case: UseCase, reasons: tuple[Reason, ...]) -> Decided:
         """To the grant's own service, with reasons; a leaf counts such refusals once an hour."""
-        at = self._operator.milliseconds
-        names = Names(case.request.service, case.detail.purpose, case.body.opening_key)
+        names = case.plan.names
+        assert names is not None
 
         def make_entry(row: HotRow, count: int) -> Entry:
             told = [reason.to_json() for reason in reasons]
-            return self._entries.of_grant(Kind.DENY, row, names, at=at, reasons=told, count=count).entry
+            return self._entries.of_grant(Kind.DENY, row, names, at=case.at, reasons=told, count=count).entry
 
-        if self._grants.deny(case.row.grant_id, now=now, make_entry=make_entry):
+        if self._grants.deny(case.grant_id, now=case.now, make_entry=make_entry):
             self._sequencer.wake()
         return self._deny(case.holder, case.verified, reasons)
 
@@ -278,6 +291,39 @@ class Deciding:
             use_request_hash=verified.digest,
         )
         return Decided(False, sign_use_answer(answer, self._operator.signer))
+
+    def _spend_if(self, proof: SpentProof | None) -> None:
+        if proof is not None:
+            self._spend(proof)
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments))
+
+
+def grant_state(row: HotRow, detail: AuthorizationDetail) -> GrantState:
+    """What a decision depends on, from the row and what is in force of the grant."""
+    return GrantState(
+        state=State(row.state),
+        purpose=detail.purpose,
+        active=frozenset(names_of(detail.datatypes, row.mask)),
+        not_before=row.not_before,
+        not_after=row.not_after,
+        uses=row.uses,
+        max_uses=row.max_uses,
+        window_start=row.window_start + WINDOW_EPOCH,
+        window_uses=row.window_uses,
+        window_max=row.window_max,
+        window_seconds=row.window_seconds,
+    )
+
+
+_COMMITMENT = slice(48, 80)
+"""Of a leaf (C6)."""
+
+
+def _proven(proof: str) -> bytes:
+    """The leaf in a proof of our own log: its extra line."""
+    return b64decode(proof.split("\n", 2)[1].removeprefix("extra "))
 
 
 def _still_stands(held: HeldAnswer, row: HotRow) -> bool:

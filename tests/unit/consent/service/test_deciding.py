@@ -8,8 +8,8 @@ import pytest
 from consent import spec
 from consent.grant.detail import Frequency
 from consent.grant.use import Allow, sign_use_request
-from consent.ledger.events import EventStore
 from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.placing import Placed, Placing
 from identity.codec import base64url
 from identity.envelope import jws
 from identity.keys.agreement import AgreementPrivateKey
@@ -300,13 +300,13 @@ def test_an_answer_that_the_log_makes_too_late_is_none(
 ) -> None:
     city = wallet.city
     clock = clock_of(city)
-    waiting = city.office.sequencer.wait
+    prove = city.office.sequencer.writer.prove
 
     def slow(*arguments: Any, **named: Any) -> Any:
         clock.now += 5
-        return waiting(*arguments, **named)
+        return prove(*arguments, **named)
 
-    monkeypatch.setattr(city.office.sequencer, "wait", slow)
+    monkeypatch.setattr(city.office.sequencer.writer, "prove", slow)
     answer = city.use(city.use_request(held.id))
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
 
@@ -314,7 +314,7 @@ def test_an_answer_that_the_log_makes_too_late_is_none(
 def test_no_proof_no_answer(wallet: Wallet, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     city = wallet.city
     monkeypatch.setattr("consent.service.deciding.LOG_SECONDS", 0.05)
-    monkeypatch.setattr(EventStore, "place", lambda self, *, minute: 0)
+    monkeypatch.setattr(Placing, "place", lambda self, *, now: Placed(0, ()))
     use = city.use_request(held.id)
     answer = city.use(use)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")

@@ -9,55 +9,69 @@ import json
 import os
 import sys
 import time
-from base64 import b64encode
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+from atorga import audit_sources
+from atorga.audit_arguments import CASE
+from atorga.audit_report import as_json, print_report
+from atorga.audit_sources import Below, KeptLog
 from atorga.audit_words import Words
 from atorga.http_log import HttpLog
-from consent.errors import LogError
+from consent.errors import LogError, MessageError
 from consent.ledger.audit import AuditReport, PeriodLog, audit
-from consent.ledger.findings import Invariant
-from consent.ledger.leaf import LEAF_BYTES
+from consent.ledger.findings import Finding, Invariant
+from consent.ledger.promise import Promise
+from consent.ledger.promises import read_promises
 from consent.log import period
+from consent.log.mirror import Step
 from consent.log.note import NoteKey
 from consent.log.proof import MAX_PROOF_BYTES
 from consent.log.quorum import Quorum
-from consent.log.reader import Fetch, LogReader
 from consent.log.seen import SeenCheckpoint, SeenCheckpoints, read_checkpoint
 from identity.clock import Clock
 from identity.errors import FetchError
 from identity.fetch import require_permitted
 from wallet_cli.texts import language_of
 
-SHOWN_FINDINGS = 20
 PROGRESS_SECONDS = 2.0
-QUORUM_PAUSE_SECONDS = 0.5
+
+MAX_PROMISES_BYTES = 67_108_864
 
 
 def run(given: argparse.Namespace) -> int:
     words = Words(given.lang or language_of(os.environ))
+    if given.url == CASE:
+        from atorga import audit_case
+
+        return audit_case.run(given, words)
     try:
+        if given.file is not None:
+            raise LogError(f"{given.file}: only `audit case` takes a file")
         question = Question.from_arguments(given)
-    except (LogError, FetchError) as fault:
+    except (LogError, MessageError, FetchError) as fault:
         print(words("usage", fault=fault), file=sys.stderr)
         return 2
+    progress = Progress(words, sys.stderr)
     try:
-        with HttpLog(question.url) as log:
-            report = answer(question, log.below, clock=time.time, progress=_Progress(words, sys.stderr))
-    except LogError as fault:
+        with HttpLog(question.url) as log, question.kept.held() if question.kept is not None else nullcontext():
+            found = answer(question, log.below, clock=time.time, progress=progress)
+    except (LogError, MessageError) as fault:
         if given.json:
             print(json.dumps({"state": "failed", "error": "log_refused", "error_description": str(fault)}))
         else:
             print(words("refused", fault=fault))
         return 1
     if given.json:
-        print(json.dumps(as_json(report), ensure_ascii=False))
+        print(json.dumps(as_json(found.report, mirrored=found.mirrored), ensure_ascii=False))
     else:
-        print_report(report, words, sys.stdout)
-    return 0 if report.passed else 1
+        if found.mirror_fault is not None:
+            print(words("mirror_refused", fault=found.mirror_fault))
+        print_report(found.report, words, sys.stdout, mirrored=found.mirrored, latency=given.latency)
+    return 0 if found.report.passed else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +87,13 @@ class Question:
     seen: tuple[SeenCheckpoint, ...]
     """Checkpoints from earlier audits, or that others were shown."""
     periods: frozenset[str]
+    promises: tuple[Promise, ...] = ()
+    kept: KeptLog | None = None
+    numbers_folder: Path | None = None
 
     @classmethod
     def from_arguments(cls, given: argparse.Namespace) -> "Question":
-        """Raises LogError, FetchError."""
+        """Raises LogError, MessageError, FetchError."""
         url = given.url.rstrip("/")
         require_permitted(url, allow_loopback_http=True)
         key = NoteKey.parse(given.vkey)
@@ -85,137 +102,100 @@ class Question:
         for name in given.period:
             if not period.is_period(name):
                 raise LogError(f"--period {name}: not the name of a period")
-        witnesses = tuple(NoteKey.parse(vkey) for vkey in given.witness)
-        threshold = len(witnesses) if given.quorum is None else given.quorum
         memory = SeenCheckpoints(given.state) if given.state else None
+        kept = KeptLog(given.mirror, key) if given.mirror else None
         return cls(
             url,
             key,
-            Quorum(witnesses, threshold) if witnesses else None,
+            quorum_of(given.witness, given.quorum),
             given.quorum is not None,
             given.wait,
             memory,
             (
-                *(read_checkpoint(_read(path), key) for path in given.checkpoint),
+                *(read_checkpoint(_read(path, MAX_PROOF_BYTES), key) for path in given.checkpoint),
                 *(memory.of(key) if memory is not None else ()),
+                *(kept.mirror.seen.of(key) if kept is not None else ()),
             ),
             frozenset(given.period),
+            tuple(
+                promise
+                for path in given.promise
+                for promise in read_promises(_read(path, MAX_PROMISES_BYTES).decode("utf-8", "replace"), key)
+            ),
+            kept,
+            given.mirror or given.state,
         )
 
+    def origins(self, newest: PeriodLog) -> list[str]:
+        """Of earlier periods that are known here, whatever the log lists."""
+        prefix = newest.checkpoint.checkpoint.origin.rpartition("/")[0]
+        names = [*self.periods, *(self.kept.mirror.periods() if self.kept is not None else ())]
+        return [f"{prefix}/{name}" for name in names] + [one.checkpoint.checkpoint.origin for one in self.seen]
 
-def answer(
-    question: Question, below: Callable[[str], Fetch], *, clock: Clock, progress: Callable[[int, int], None]
-) -> AuditReport:
-    """Reads and replays. ``below(prefix)`` fetches the files below a prefix of the service. Raises LogError."""
-    current = _current(question, below("log/"))
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    report: AuditReport
+    mirrored: Step | None = None
+    mirror_fault: str | None = None
+
+
+def answer(question: Question, below: Below, *, clock: Clock, progress: Callable[[int, int], None]) -> Answer:
+    """Reads and replays. ``below(prefix)`` fetches the files below a prefix of the service.
+
+    Raises LogError, MessageError.
+    """
+    required = question.quorum if question.quorum_required else None
+    if question.kept is not None:
+        below = question.kept.below(below)
+    newest = audit_sources.current(question.key, below, required=required, wait_seconds=question.wait_seconds)
     now = int(clock())
     if question.memory is not None:
-        question.memory.remember(current.checkpoint, now=now)
-    return audit(
-        [*_earlier(question, current, below), current],
+        question.memory.remember(newest.checkpoint, now=now)
+    numbers = audit_sources.numbers(below, question.numbers_folder)
+    logs = [*audit_sources.earlier(question.key, newest, below, question.origins(newest)), newest]
+    mirrored = fault = None
+    if question.kept is not None:
+        try:
+            logs, mirrored = question.kept.follow(logs, below, now=now, progress=progress)
+        except LogError as refused:
+            # What the log shows now is audited all the same: it is held against every checkpoint that was seen.
+            fault = str(refused)
+    report = audit(
+        logs,
         seen=question.seen,
         quorum=question.quorum,
         quorum_required=question.quorum_required,
         now=now,
+        promises=question.promises,
+        numbers=numbers,
         progress=progress,
     )
+    return Answer(report if fault is None else _with_mirror_fault(report, fault), mirrored, fault)
 
 
-def _current(question: Question, fetch: Fetch) -> PeriodLog:
-    """The current log; a required quorum may still be on its way to its newest checkpoint."""
-    reader = LogReader(fetch, question.key, max_entry_bytes=LEAF_BYTES)
-    until = time.monotonic() + question.wait_seconds
-    while True:
-        found = reader.checkpoint()
-        quorum = question.quorum if question.quorum_required else None
-        if quorum is None or quorum.met(found.note) or time.monotonic() >= until:
-            return PeriodLog(reader, found)
-        time.sleep(QUORUM_PAUSE_SECONDS)
+def _with_mirror_fault(report: AuditReport, fault: str) -> AuditReport:
+    """A copy that could not be continued is never passed over, even where nothing else is wrong."""
+    checked, violations = report.counts[Invariant.CONTINUATION]
+    finding = Finding(
+        Invariant.CONTINUATION,
+        "mirror-not-continued",
+        report.checkpoint.checkpoint.origin,
+        None,
+        fault,
+        "its beginning",
+    )
+    counts = {**report.counts, Invariant.CONTINUATION: (checked + 1, violations + 1)}
+    return replace(report, counts=counts, findings=(*report.findings, finding))
 
 
-def _earlier(question: Question, current: PeriodLog, below: Callable[[str], Fetch]) -> list[PeriodLog]:
-    """The periods before the current one that anything is known of, in the order of their names."""
-    current_origin = current.checkpoint.checkpoint.origin
-    prefix = current_origin.rpartition("/")[0]
-    origins = {f"{prefix}/{name}" for name in question.periods} | {question.key.name}
-    origins |= {one.checkpoint.checkpoint.origin for one in question.seen}
-    logs = []
-    for origin in sorted(origins - {current_origin}):
-        reader = LogReader(
-            below(f"log/{origin.rpartition('/')[2]}/"), question.key.renamed(origin), max_entry_bytes=LEAF_BYTES
-        )
-        closed = reader.checkpoint()
-        if closed.checkpoint.origin != origin:
-            raise LogError(f"log: under the address of {origin} lies another one")
-        logs.append(PeriodLog(reader, closed))
-    return logs
+def quorum_of(witnesses: Sequence[str], threshold: int | None) -> Quorum | None:
+    """Of the named witnesses; None where none is named. Raises LogError."""
+    keys = tuple(NoteKey.parse(vkey) for vkey in witnesses)
+    return Quorum(keys, len(keys) if threshold is None else threshold) if keys else None
 
 
-def as_json(report: AuditReport) -> dict[str, Any]:
-    checkpoint = report.checkpoint.checkpoint
-    return {
-        "state": "passed" if report.passed else "failed",
-        "log": checkpoint.origin,
-        "size": checkpoint.size,
-        "root": b64encode(checkpoint.root).decode(),
-        "leaves_read": report.leaves_read,
-        "witnessed": report.witnessed,
-        "cosigned": dict(report.cosigned),
-        "grants": dict(report.grants),
-        "kinds": {kind.word: count for kind, count in sorted(report.kinds.items())},
-        "checks": {
-            invariant.value: {"checked": checked, "violations": violations}
-            for invariant, (checked, violations) in report.counts.items()
-        },
-        "findings": [
-            {
-                "invariant": finding.invariant.value,
-                "code": finding.code,
-                "log": finding.origin,
-                "leaf_index": finding.leaf_index,
-                "found": finding.found,
-                "expected": finding.expected,
-            }
-            for finding in report.findings
-        ],
-    }
-
-
-def print_report(report: AuditReport, words: Words, out: TextIO) -> None:
-    checkpoint = report.checkpoint.checkpoint
-    lines = [
-        words("log", origin=checkpoint.origin, size=words.number(checkpoint.size), root=checkpoint.root.hex()[:16])
-    ]
-    lines.append(words("witnessed" if report.witnessed else "not_witnessed"))
-    lines += [words("cosigned", name=name, time=words.time(at)) for name, at in sorted(report.cosigned.items())]
-    lines += [words("read", leaves=words.number(report.leaves_read), **_numbers(report, words)), ""]
-    for invariant, (checked, violations) in report.counts.items():
-        mark = "✗" if violations else "✓" if checked else "–"
-        counted = words("violations", n=words.number(violations)) if violations else ""
-        lines.append(f"{mark} {words.number(checked):>11}  {words(f'invariant.{invariant.value}')}{counted}")
-    if report.findings:
-        lines += ["", words("found")]
-        lines += [f"  {words.finding(finding)}" for finding in report.findings[:SHOWN_FINDINGS]]
-        hidden = sum(violations for _, violations in report.counts.values()) - SHOWN_FINDINGS
-        if hidden > 0:
-            lines.append(f"  {words('more', n=words.number(hidden))}")
-    lines += ["", words(_verdict(report))]
-    out.write("\n".join(lines) + "\n")
-
-
-def _verdict(report: AuditReport) -> str:
-    broken = {invariant for invariant, (_, violations) in report.counts.items() if violations}
-    if broken == {Invariant.WITNESSES}:
-        return "failed_witnesses"
-    return "failed" if broken else "passed"
-
-
-def _numbers(report: AuditReport, words: Words) -> dict[str, str]:
-    uses = sum(count for kind, count in report.kinds.items() if kind.word == "use")
-    return {name: words.number(count) for name, count in {**report.grants, "uses": uses}.items()}
-
-
-class _Progress:
+class Progress:
     """A line on stderr when reading takes longer than a moment."""
 
     def __init__(self, words: Words, out: TextIO) -> None:
@@ -235,9 +215,9 @@ class _Progress:
         )
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int) -> bytes:
     try:
         with path.open("rb") as stream:
-            return stream.read(MAX_PROOF_BYTES + 1)
+            return stream.read(most + 1)
     except OSError as fault:
         raise LogError(f"{path}: {fault.strerror}") from None

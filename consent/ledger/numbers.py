@@ -42,6 +42,10 @@ class PublishedNumbers:
                 means = now.get(number, "")
                 tally.check(Invariant.NUMBERS, means == meant, "number-renamed", None, f"{number}: {means}", meant)
 
+    def remembering(self, before: "PublishedNumbers") -> "PublishedNumbers":
+        """With the first meaning of every number."""
+        return PublishedNumbers({**self.services, **before.services}, {**self.purposes, **before.purposes}, self.groups)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "services": [{"id": name, "number": number} for number, name in self.services.items()],

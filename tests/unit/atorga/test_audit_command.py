@@ -326,7 +326,7 @@ def test_every_invariant_kind_and_finding_has_its_sentence() -> None:
     root = Path(atorga.__file__).parents[1]
     code = "".join((root / "consent/ledger" / name).read_text() for name in ("audit.py", "replay.py", "numbers.py"))
     codes = set(re.findall(r'"([a-z]+(?:-[a-z]+)+|damaged|longer)"', code))
-    codes |= {"promise-broken", "promise-late"}
+    codes |= {"promise-broken", "promise-late", "mirror-not-continued"}
     assert len(codes) > 25
     expected = {f"finding.{one}" for one in codes} | {f"kind.{kind.word}" for kind in Kind}
     expected |= {f"invariant.{invariant.value}" for invariant in Invariant}

@@ -45,6 +45,7 @@ from consent.procedure.declaration import (
     PurposeDeclaration,
     sign_declaration,
 )
+from consent.procedure.procedures import CheckProcedure
 from consent.service.app import create_app
 from consent.service.office import Office, open_office
 from consent.service.operator import Operator
@@ -55,6 +56,7 @@ from identity.keys.ed25519 import Ed25519Signer
 from identity.keys.keyed_hash import InProcessKeyedHash
 from identity.keys.public_key import PublicKey
 from identity.keys.signer import SoftwareSigner
+from identity.trust.bases import VerifiedBases
 from identity.trust.party import Party
 from identity.trust.registry import VerifiedRegistry
 
@@ -348,10 +350,13 @@ class ConsentCity(Driver):
         witnesses: Callable[[Ed25519Signer], list[WitnessClient]] = lambda _: [],
         quorum: Quorum | None = None,
         compare: Callable[[LogWriter], None] = lambda _: None,
+        check_procedure: CheckProcedure = lambda declaration: None,
     ) -> None:
+        """Any procedure passes, unless ``check_procedure`` says otherwise."""
         keys, clock = keys or Keys(), clock or Clock()
         self.folder = folder
         self.registry: VerifiedRegistry | None = keys.listed(clock())
+        self.bases: VerifiedBases | None = None
         self.engine: Engine = open_engine(f"sqlite:///{folder / 'consent.db'}")
         upgrade(self.engine)
         self.office: Office = open_office(
@@ -369,6 +374,8 @@ class ConsentCity(Driver):
             witnesses=witnesses(keys.log),
             quorum=quorum,
             compare=compare,
+            bases=self._bases,
+            check_procedure=check_procedure,
         )
         self.office.start()
         transport = httpx.ASGITransport(create_app(self.office), raise_app_exceptions=False)
@@ -378,6 +385,11 @@ class ConsentCity(Driver):
         if self.registry is None:
             raise TrustError("registry: not reachable")
         return self.registry
+
+    def _bases(self) -> VerifiedBases:
+        if self.bases is None:
+            raise TrustError("bases: not reachable")
+        return self.bases
 
     def close(self) -> None:
         super().close()

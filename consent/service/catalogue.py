@@ -10,7 +10,10 @@ from consent.grant.narrowing import Resolutions
 from consent.grant.need import check_needed, covering
 from consent.ledger.declarations import DeclarationStore
 from consent.procedure.declaration import DataDeclaration, PurposeDeclaration, read_stored
+from consent.procedure.difference import agreed_otherwise
+from consent.procedure.procedures import CheckProcedure
 from identity.clock import Clock
+from identity.envelope import jws
 
 REFRESH_SECONDS = 1.0
 """Another process may have taken a declaration; it counts here as soon as its wallets and holders can see it."""
@@ -22,8 +25,13 @@ class _Snapshot:
     compact: tuple[str, ...] = ()
     purpose_declarations: Mapping[tuple[str, str], PurposeDeclaration] = field(default_factory=dict)
     """(service, id@version) → declaration."""
+    digests: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(service, id@version) → hash of its JWS."""
     newest: Mapping[tuple[str, str], PurposeDeclaration] = field(default_factory=dict)
     """(service, id) → the newest version."""
+    needs: Mapping[tuple[str, str], PurposeDeclaration] = field(default_factory=dict)
+    """(service, id@version) → the newest version, where who agreed to the one has agreed to the other, and the
+    catalogue of procedures still has it."""
     data: tuple[DataDeclaration, ...] = ()
     parties: Mapping[str, int] = field(default_factory=dict)
     purposes: Mapping[str, int] = field(default_factory=dict)
@@ -33,8 +41,9 @@ class _Snapshot:
 class Catalogue:
     """Threads share one; a snapshot is replaced, never changed."""
 
-    def __init__(self, store: DeclarationStore, clock: Clock) -> None:
+    def __init__(self, store: DeclarationStore, clock: Clock, *, check_procedure: CheckProcedure) -> None:
         self._store = store
+        self._check_procedure = check_procedure
         self._clock = clock
         self._turn = Lock()
         self._snapshot = _Snapshot()
@@ -66,7 +75,7 @@ class Catalogue:
         """The data declaration behind what is asked. Raises MessageError where it is more than declared.
 
         1. By the purpose declaration that it names, and by the newest version of it: a procedure
-           that needs less than before gets less.
+           that needs less than before gets less, and one that says something else is asked for anew.
         2. By the data holder.
         """
         snapshot = self._current()
@@ -75,7 +84,10 @@ class Catalogue:
         if named is None:
             raise MessageError("consent request: names a declaration that this service has not registered")
         check_needed(detail, named)
-        check_needed(detail, snapshot.newest[service, named.id])
+        newest = snapshot.needs.get((service, detail.identifier))
+        if newest is None:
+            raise MessageError("consent request: its declaration has changed since, or its procedure has")
+        check_needed(detail, newest)
         # 2
         return covering(detail, snapshot.data)
 
@@ -84,10 +96,14 @@ class Catalogue:
         return self._current().purpose_declarations[service, detail.identifier]
 
     def newest_need(self, service: str, detail: AuthorizationDetail) -> PurposeDeclaration | None:
-        """The newest version of the declaration that a grant rests on."""
+        """The newest version of the declaration that a grant rests on; None where the resident did not agree to it."""
+        return self._current().needs.get((service, detail.identifier))
+
+    def registered(self, service: str, identifier: str) -> tuple[PurposeDeclaration, str] | None:
+        """The declaration ``id@version`` of a service, and the hash of its JWS."""
         snapshot = self._current()
-        named = snapshot.purpose_declarations.get((service, detail.identifier))
-        return None if named is None else snapshot.newest[service, named.id]
+        found = snapshot.purpose_declarations.get((service, identifier))
+        return None if found is None else (found, snapshot.digests[service, identifier])
 
     def is_sensitive(self, service: str, detail: AuthorizationDetail) -> bool:
         """Whether the declaration says so, in the version that was agreed to or in the newest."""
@@ -112,12 +128,14 @@ class Catalogue:
         if not added:
             return
         named, newest, data = dict(before.purpose_declarations), dict(before.newest), list(before.data)
+        digests = dict(before.digests)
         for stored in added:
             declared = read_stored(stored.jws)
             if isinstance(declared, DataDeclaration):
                 data.append(declared)
             else:
                 named[declared.iss, declared.identifier] = declared
+                digests[declared.iss, declared.identifier] = jws.digest(stored.jws)
                 # Versions rise in the order of registration.
                 newest[declared.iss, declared.id] = declared
         parties = self._store.parties()
@@ -125,9 +143,29 @@ class Catalogue:
             last=added[-1].number,
             compact=(*before.compact, *(stored.jws for stored in added)),
             purpose_declarations=named,
+            digests=digests,
             newest=newest,
+            needs=self._needs(named, newest),
             data=tuple(data),
             parties=parties,
             purposes=self._store.purposes(),
             party_ids={number: party_id for party_id, number in parties.items()},
         )
+
+    def _needs(
+        self, named: Mapping[tuple[str, str], PurposeDeclaration], newest: Mapping[tuple[str, str], PurposeDeclaration]
+    ) -> dict[tuple[str, str], PurposeDeclaration]:
+        found = {}
+        for key, agreed in named.items():
+            present = newest[agreed.iss, agreed.id]
+            if not agreed_otherwise(agreed, present) and self._is_in_catalogue(present):
+                found[key] = present
+        return found
+
+    def _is_in_catalogue(self, declared: PurposeDeclaration) -> bool:
+        """Also of what was registered when the catalogue said otherwise."""
+        try:
+            self._check_procedure(declared)
+        except MessageError:
+            return False
+        return True

@@ -11,11 +11,17 @@ from consent.ledger.accounts import AccountStore
 from consent.ledger.declarations import DeclarationStore
 from consent.ledger.events import EventStore
 from consent.ledger.grants import GrantStore
+from consent.ledger.log_turn import LogTurn
+from consent.ledger.placing import Placing
 from consent.ledger.proofs import ProofStore
 from consent.ledger.requests import RequestStore
+from consent.ledger.use_stores import open_uses
+from consent.ledger.uses import UseLane
+from consent.log.bells import Bells
 from consent.log.quorum import Quorum
 from consent.log.witness_client import WitnessClient
 from consent.log.writer import LogWriter
+from consent.procedure.procedures import CheckProcedure, Procedures
 from consent.service.acting import Acting
 from consent.service.asking import Asking
 from consent.service.callers import Callers
@@ -23,6 +29,7 @@ from consent.service.catalogue import Catalogue
 from consent.service.cosigning import Cosigning
 from consent.service.deciding import Deciding
 from consent.service.declaring import Declaring
+from consent.service.duties import Duties, no_bases, open_duties
 from consent.service.enrolling import CheckPresentation, Enrolling, MakeJar
 from consent.service.entries import EntryMaker
 from consent.service.granting import Granting
@@ -34,6 +41,7 @@ from consent.service.sequencer import Sequencer
 from consent.service.withdrawing import Withdrawing
 from identity.keys.ed25519 import Ed25519Signer
 from identity.keys.keyed_hash import KeyedHash
+from identity.trust.bases import VerifiedBases
 from identity.trust.registry import VerifiedRegistry
 
 
@@ -52,6 +60,7 @@ class Office:
     withdrawing: Withdrawing
     deciding: Deciding
     reading: Reading
+    duties: Duties
     sequencer: Sequencer
     cosigning: Cosigning
     log_folder: Path
@@ -60,9 +69,13 @@ class Office:
     def start(self) -> None:
         self.sequencer.start()
         self.cosigning.start()
+        self.deciding.start()
+        self.duties.start()
 
     def stop(self) -> None:
         """Ends after what is in hand; what was acknowledged is durable anyway."""
+        self.duties.stop()
+        self.deciding.stop()
         self.cosigning.stop()
         self.sequencer.stop()
 
@@ -83,16 +96,30 @@ def open_office(
     witnesses: Sequence[WitnessClient] = (),
     quorum: Quorum | None = None,
     compare: Callable[[LogWriter], None] = lambda _: None,
+    bases: Callable[[], VerifiedBases] = no_bases,
+    known_registry: Callable[[], VerifiedRegistry | None] = lambda: None,
+    check_procedure: CheckProcedure | None = None,
 ) -> Office:
-    """``engine``: a database of the newest schema. Takes the log's lock. Raises LogError.
+    """``engine``: a database of the newest schema. Raises LogError.
 
     ``log_origin`` is HOST/log/PERIOD (WIRE C6). ``compare`` holds the log against what witnesses know.
+    ``check_procedure`` holds declarations against the catalogue of procedures; None = the one that ships.
     """
     accounts, declarations, events = AccountStore(engine), DeclarationStore(engine), EventStore(engine)
     grants, proofs, requests = GrantStore(engine), ProofStore(engine), RequestStore(engine)
-    parties, catalogue = Parties(registry, operator.clock), Catalogue(declarations, operator.clock)
+    parties = Parties(registry, operator.clock, known=known_registry)
+    check_procedure = check_procedure or Procedures.shipped().check
+    catalogue = Catalogue(declarations, operator.clock, check_procedure=check_procedure)
     folder, entries = OpeningFolder(openings, operator.random), EntryMaker(operator.random)
-    sequencer = Sequencer(events, LogWriter(log_folder, log_origin, log_signer), clock=operator.clock, compare=compare)
+    sequencer = Sequencer(
+        events,
+        Placing(engine, operator.random),
+        LogWriter(log_folder, log_origin, log_signer, take=False),
+        turn=LogTurn(engine),
+        bells=Bells(log_folder.with_name(f"{log_folder.name}-bells")),
+        clock=operator.clock,
+        compare=compare,
+    )
     cosigning = Cosigning(sequencer, witnesses, quorum)
     withdrawing = Withdrawing(
         operator,
@@ -104,9 +131,19 @@ def open_office(
         sequencer=sequencer,
         log_signer=log_signer,
     )
+    duties = open_duties(
+        operator,
+        engine=engine,
+        catalogue=catalogue,
+        parties=parties,
+        sequencer=sequencer,
+        cosigning=cosigning,
+        bases=bases,
+    )
+    callers = Callers(operator, nonces=Nonces(nonce_secret), proofs=proofs, accounts=accounts, parties=parties)
     return Office(
         operator=operator,
-        callers=Callers(operator, nonces=Nonces(nonce_secret), proofs=proofs, accounts=accounts, parties=parties),
+        callers=callers,
         catalogue=catalogue,
         declaring=Declaring(
             operator,
@@ -115,6 +152,7 @@ def open_office(
             parties=parties,
             entries=entries,
             sequencer=sequencer,
+            check_procedure=check_procedure,
         ),
         asking=Asking(
             operator,
@@ -156,6 +194,8 @@ def open_office(
         deciding=Deciding(
             operator,
             grants=grants,
+            lane=UseLane(open_uses(engine), written=sequencer.wake),
+            spend=callers.spend,
             catalogue=catalogue,
             parties=parties,
             entries=entries,
@@ -171,7 +211,9 @@ def open_office(
             parties=parties,
             sequencer=sequencer,
             withdrawing=withdrawing,
+            notices=duties.notices,
         ),
+        duties=duties,
         sequencer=sequencer,
         cosigning=cosigning,
         log_folder=log_folder,

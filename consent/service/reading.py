@@ -7,10 +7,11 @@ from consent.errors import NotKnown
 from consent.grant.detail import AuthorizationDetail
 from consent.grant.receipt import Controller, Notice, ReceiptHead, ServedReceipt
 from consent.ledger.accounts import StoredAccount
-from consent.ledger.events import EventStore, PlacedEvent
+from consent.ledger.events import EventStore, TimelineItem
 from consent.ledger.grant_row import GrantBody, HotRow
 from consent.ledger.grants import GrantStore
-from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.leaf import Kind
+from consent.ledger.notices import NoticeStore
 from consent.service.catalogue import Catalogue
 from consent.service.in_force import detail_in_force, state_at, stored_detail
 from consent.service.openings import OpeningFolder
@@ -38,6 +39,7 @@ class Reading:
         parties: Parties,
         sequencer: Sequencer,
         withdrawing: Withdrawing,
+        notices: NoticeStore,
     ) -> None:
         self._operator = operator
         self._grants = grants
@@ -47,6 +49,7 @@ class Reading:
         self._parties = parties
         self._sequencer = sequencer
         self._withdrawing = withdrawing
+        self._notices = notices
 
     def grants_of(self, account: StoredAccount) -> dict[str, Any]:
         return {"grants": [self._summary(row) for row in self._grants.of_account(account.number)]}
@@ -86,8 +89,19 @@ class Reading:
         }
 
     def timeline(self, account: StoredAccount, *, after: int) -> dict[str, Any]:
-        """Oldest first, promised ones last; ``next`` is the ``after`` of the next page, null on the last."""
-        items = self._events.timeline(account.number, after=after, at_most=TIMELINE_PAGE)
+        """Oldest first, promised ones last; ``next`` is the ``after`` of the next page, null on the last.
+
+        Of accesses that rest on law, those that are visible by now. One that became visible behind
+        ``after`` stands at the end of the last page.
+        """
+        number, now = account.number, self._operator.now
+        items = self._events.timeline(number, after=after, at_most=TIMELINE_PAGE)
+        items += self._notices.timeline(number, after=after, now=now, at_most=TIMELINE_PAGE)
+        items = sorted(items, key=_place)[:TIMELINE_PAGE]
+        indexes = [index for item in items if (index := self._integrated(item.leaf_index)) is not None]
+        following = indexes[-1] if len(items) == TIMELINE_PAGE and indexes else None
+        if following is None:
+            items += self._notices.became_visible(number, upto=after, now=now, at_most=TIMELINE_PAGE)
         shown = [
             {
                 "grant_id": base64url.encode(item.grant_id),
@@ -98,8 +112,7 @@ class Reading:
             }
             for item in items
         ]
-        indexes = [item["leaf_index"] for item in shown if item["leaf_index"] is not None]
-        return {"items": shown, "next": indexes[-1] if len(items) == TIMELINE_PAGE and indexes else None}
+        return {"items": shown, "next": following}
 
     def receipt(self, account: StoredAccount, receipt_id: str, languages: Sequence[str]) -> ServedReceipt:
         """``languages``: the reader's, best first. Raises NotKnown."""
@@ -109,13 +122,13 @@ class Reading:
         if event is None or found is None or event.sealed is None or found[0].account != account.number:
             raise NotKnown("unknown_receipt")
         row, body = found
-        index = self._integrated(event.leaf_index)
+        logged = self._sequencer.logged(event.leaf_index)
         return ServedReceipt(
             head=self._head(receipt_id, row, body, languages),
             sealed=event.sealed,
-            leaf_index=index,
-            proof=None if index is None else self._sequencer.writer.prove(index),
-            promise=self._promise(event) if index is None else None,
+            leaf_index=None if logged is None else event.leaf_index,
+            proof=None if logged is None else logged.proof,
+            promise=self._withdrawing.promise(event) if logged is None else None,
         )
 
     def _head(self, receipt_id: str, row: HotRow, body: GrantBody, languages: Sequence[str]) -> ReceiptHead:
@@ -135,12 +148,9 @@ class Reading:
             withdrawal_url=f"{self._operator.url}/withdrawals",
         )
 
-    def _promise(self, event: PlacedEvent) -> str:
-        return self._withdrawing.promise(Leaf.from_bytes(event.leaf))
-
     def _integrated(self, index: int | None) -> int | None:
         """A place counts once a signed checkpoint covers it."""
-        return index if index is not None and index < self._sequencer.writer.size else None
+        return index if self._sequencer.is_logged(index) else None
 
     def _summary(self, row: HotRow) -> dict[str, Any]:
         return {
@@ -156,6 +166,10 @@ class Reading:
         if found is None:
             raise NotKnown("unknown_grant")
         return found
+
+
+def _place(item: TimelineItem) -> tuple[bool, int]:
+    return item.leaf_index is None, item.leaf_index or 0
 
 
 def _terms(detail: AuthorizationDetail) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from consent import spec
 from consent.errors import MessageError, SenderUnproven, StaleMessage
 from consent.service.address import KEY, NEWCOMER, NOBODY, PARTY, SIGNED, Address
 from consent.service.allowance import Allowance
+from consent.service.duty_routes import duty_addresses
 from consent.service.exchange import Exchange, Reply, fault_reply, json_reply, jws_reply
 from consent.service.office import Office
 from consent.signed_message import exact, reading
@@ -14,7 +15,13 @@ ENROLMENTS_PER_MINUTE = 600
 
 
 def addresses(office: Office) -> tuple[Address, ...]:
-    return (*_of_residents(office), *_of_grant_keys(office), *_of_parties(office), *_of_anyone(office))
+    return (
+        *_of_residents(office),
+        *_of_grant_keys(office),
+        *_of_parties(office),
+        *_of_anyone(office),
+        *duty_addresses(office.duties, office.callers),
+    )
 
 
 def _of_residents(office: Office) -> tuple[Address, ...]:
@@ -119,14 +126,15 @@ def _of_parties(office: Office) -> tuple[Address, ...]:
         ended = office.withdrawing.give_back(callers.party(asked.call), asked.path["grant_id"])
         return json_reply(200, {"state": "revoked", "counter": ended.counter})
 
-    def use(asked: Exchange) -> Reply:
-        caller = callers.party(asked.call)
+    async def use(asked: Exchange) -> Reply:
+        listed = await office.deciding.listed()
+        caller = callers.unspent_party(asked.call, listed)
         body, what = asked.object("use"), "use"
         exact(body, what, frozenset({"use_request"}))
         with reading(what):
             compact = members.text(body, "use_request", what=what, max_length=spec.MAX_JWS)
         try:
-            decided = office.deciding.decide(caller, compact)
+            decided = await office.deciding.decide(caller.party, compact, listed=listed, proof=caller.proof)
         except StaleMessage as fault:
             return fault_reply(400, spec.STALE_REQUEST, str(fault))
         except SenderUnproven as fault:
@@ -140,7 +148,7 @@ def _of_parties(office: Office) -> tuple[Address, ...]:
         Address("GET", "/requests/{request_id}", PARTY, request, "What became of a request"),
         Address("GET", "/grants/{grant_id}", PARTY, grant, "A grant, for its own service"),
         Address("DELETE", "/grants/{grant_id}", PARTY, give_back, "Give a grant back"),
-        Address("POST", "/uses", PARTY, use, "May this be released? (C4)", takes=spec.MEDIA_JSON, slow=True),
+        Address("POST", "/uses", PARTY, use, "May this be released? (C4)", takes=spec.MEDIA_JSON),
     )
 
 

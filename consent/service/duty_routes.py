@@ -1,0 +1,66 @@
+"""The addresses of what is owed beside grants and uses (ADR 0009); part of the table in ``routes``."""
+
+from typing import Any
+
+from consent import spec
+from consent.errors import SenderUnproven, StaleMessage
+from consent.service.address import KEY, NOBODY, PARTY, Address
+from consent.service.callers import Callers
+from consent.service.duties import Duties
+from consent.service.exchange import Exchange, Reply, fault_reply, json_reply, jws_reply
+
+
+def duty_addresses(duties: Duties, callers: Callers) -> tuple[Address, ...]:
+    return (*_of_residents(duties, callers), *_of_parties(duties, callers), *_of_anyone(duties))
+
+
+def _of_residents(duties: Duties, callers: Callers) -> tuple[Address, ...]:
+    def oppose(asked: Exchange) -> Reply:
+        account = callers.resident(asked.call)
+        return json_reply(201, {"opposition_id": duties.opposing.oppose(account, asked.object("opposition"))})
+
+    def oppositions(asked: Exchange) -> Reply:
+        return json_reply(200, duties.opposing.of(callers.resident(asked.call)))
+
+    def end_opposition(asked: Exchange) -> Reply:
+        account = callers.resident(asked.call)
+        return json_reply(200, duties.opposing.end(account, asked.path["opposition_id"]))
+
+    json = spec.MEDIA_JSON
+    return (
+        Address("POST", "/me/oppositions", KEY, oppose, "Object to accesses that rest on law (D4)", takes=json),
+        Address("GET", "/me/oppositions", KEY, oppositions, "The resident's oppositions"),
+        Address("DELETE", "/me/oppositions/{opposition_id}", KEY, end_opposition, "End an opposition"),
+    )
+
+
+def _of_parties(duties: Duties, callers: Callers) -> tuple[Address, ...]:
+    def notify(asked: Exchange) -> Reply:
+        caller = callers.party(asked.call)
+        try:
+            decided = duties.noticing.notify(caller, asked.object("notice"))
+        except StaleMessage as fault:
+            return fault_reply(400, spec.STALE_REQUEST, str(fault))
+        except SenderUnproven as fault:
+            return fault_reply(400, spec.BAD_SIGNATURE, str(fault))
+        return jws_reply(200 if decided.allowed else 403, decided.answer)
+
+    return (
+        Address(
+            "POST", "/notices", PARTY, notify, "Access that rests on law (D1)", takes=spec.MEDIA_JSON, slow=True
+        ),
+    )  # fmt: skip
+
+
+def _of_anyone(duties: Duties) -> tuple[Address, ...]:
+    def statistics(asked: Exchange) -> Reply:
+        notices, late = duties.notices.statistics()
+        value: dict[str, Any] = {
+            "notices": notices,
+            "late_notices": sum(count for _, count, _ in late),
+            "late": [{"holder": holder, "count": count, "longest_seconds": longest} for holder, count, longest in late],
+            "deletions_overdue": [],
+        }
+        return json_reply(200, value)
+
+    return (Address("GET", "/statistics", NOBODY, statistics, "Late notices and overdue deletions, counted (D3)"),)

@@ -7,6 +7,7 @@ from consent.ledger.grant_row import Entry
 from consent.ledger.leaf import Kind
 from consent.procedure.declaration import PurposeDeclaration, verify_declaration
 from consent.procedure.lint import check_declaration
+from consent.procedure.procedures import CheckProcedure
 from consent.service.catalogue import Catalogue
 from consent.service.entries import EntryMaker
 from consent.service.operator import Operator
@@ -32,6 +33,7 @@ class Declaring:
         parties: Parties,
         entries: EntryMaker,
         sequencer: Sequencer,
+        check_procedure: CheckProcedure,
     ) -> None:
         self._operator = operator
         self._store = store
@@ -39,12 +41,13 @@ class Declaring:
         self._parties = parties
         self._entries = entries
         self._sequencer = sequencer
+        self._check_procedure = check_procedure
 
     def declare(self, compact: str) -> Declared:
         """Raises MessageError, LedgerConflict (``taken``, ``version``), OutOfService.
 
         1. Signed by the registry key of a service, or of a data holder, as its kind asks.
-        2. Terms that exist, parties that are listed.
+        2. Terms that exist, parties that are listed, nothing beyond the catalogue of procedures.
         3. Stored with its number and its leaf; the same again changes nothing.
         """
         self._sequencer.require_running()
@@ -54,6 +57,7 @@ class Declaring:
         )
         # 2
         check_declaration(declared, is_holder=self._parties.is_holder)
+        self._check_procedure(declared)
         # 3
         if isinstance(declared, PurposeDeclaration):
             purposes: tuple[str, ...] = (declared.purpose,)

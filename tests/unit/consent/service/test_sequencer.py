@@ -175,7 +175,7 @@ def test_the_catalogue_is_read_again_after_a_restart(wallet: Wallet, open_again:
 
 def test_what_another_process_declared_is_seen_within_a_second(wallet: Wallet) -> None:
     city = wallet.city
-    other = Catalogue(city.office.declaring._store, city.clock)
+    other = Catalogue(city.office.declaring._store, city.clock, check_procedure=lambda declaration: None)
     assert len(other.declarations()) == 2
     city.declare(city.purpose_declaration(version=2))
     city.clock.now += 1  # type: ignore[attr-defined]

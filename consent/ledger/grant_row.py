@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from consent.errors import LedgerConflict
 from consent.grant.lifecycle import State
+from consent.ledger.address import POSTGRESQL
+from consent.ledger.statements import Statements
 
 GIVEN, PAUSED, WITHDRAWN, REVOKED, EXPIRED, INVALIDATED, ERASED = (state.value for state in State)
 
@@ -20,6 +22,7 @@ ROW_COLUMNS = (
     "grant_id, account, service, holder, purpose, state, mask, not_before, not_after, counter, act, uses, max_uses, "
     "window_start, window_uses, window_max, window_seconds, status_index"
 )
+ROW_WIDTH = len(ROW_COLUMNS.split(", "))
 BODY_COLUMNS = (
     "grant_jws, locator, thumbprint, opening_key, details, last_act, last_act_counter, last_act_state, leaf_codes"
 )  # fmt: skip
@@ -75,12 +78,14 @@ class Entry:
     receipt_id: bytes | None = None
     opened: str | None = None
     due: int | None = None
-    """It waits for its place until then (milliseconds); TO_SPREAD: a closing, which may have to."""
+    """It waits for its place until then (milliseconds); ``to_spread``: a closing, which may have to."""
 
 
-TO_SPREAD = -1
-PROMISE_SLACK_SECONDS = 300
+PROMISE_SLACK_SECONDS = 60
 """A leaf that waits is promised so long after it is due: a restart of the service fits in."""
+
+CLOSING_SECONDS = 3_600
+"""DESIGN §8: leaves of bulk acts are promised within 60 min."""
 
 MakeEntry = Callable[[HotRow], Entry]
 """Makes the entry from the row after the change: the counter is known only then."""
@@ -96,17 +101,19 @@ class Ended:
     repeated: bool
 
 
-def find_row(connection: Connection, grant_id: bytes) -> HotRow | None:
-    found = connection.execute(_SELECT_ROW, {"grant_id": grant_id}).first()
+def find_row(connection: Statements, grant_id: bytes, *, lock: bool = False) -> HotRow | None:
+    """``lock``: it stays as it is found until the transaction ends (SQLite's writer is alone anyway)."""
+    locked = lock and connection.dialect.name == POSTGRESQL
+    found = connection.execute(_LOCK_ROW if locked else SELECT_ROW, {"grant_id": grant_id}).first()
     return read_row(found) if found else None
 
 
-def find_body(connection: Connection, grant_id: bytes) -> GrantBody | None:
+def find_body(connection: Statements, grant_id: bytes) -> GrantBody | None:
     found = connection.execute(_SELECT_BODY, {"grant_id": grant_id}).first()
-    return GrantBody(*found) if found else None
+    return read_body(found) if found else None
 
 
-def insert_grant(connection: Connection, row: HotRow, body: GrantBody) -> None:
+def insert_grant(connection: Statements, row: HotRow, body: GrantBody) -> None:
     connection.execute(_INSERT_ROW, row_parameters(row))
     connection.execute(
         _INSERT_BODY,
@@ -129,6 +136,10 @@ def read_row(found: Sequence[Any]) -> HotRow:
     return HotRow(*values)
 
 
+def read_body(found: Sequence[Any]) -> GrantBody:
+    return GrantBody(*found)
+
+
 def row_parameters(row: HotRow) -> dict[str, object]:
     return {name: getattr(row, name) for name in HotRow.__slots__} | {"mask": signed(row.mask)}
 
@@ -142,7 +153,7 @@ def unsigned(mask: int) -> int:
     return mask % (1 << 64)
 
 
-def add_event(connection: Connection, entry: Entry, grant_id: bytes | None, counter: int) -> None:
+def add_event(connection: Statements, entry: Entry, grant_id: bytes | None, counter: int) -> None:
     connection.execute(
         text(
             "INSERT INTO event (kind, grant_id, counter, leaf, sealed, opened, receipt_id, due, promised) "
@@ -162,12 +173,19 @@ def add_event(connection: Connection, entry: Entry, grant_id: bytes | None, coun
     )
 
 
+def to_spread(at_milliseconds: int) -> int:
+    """The ``due`` of a closing made then: it waits if its account closed something else within the hour."""
+    return -at_milliseconds
+
+
 def promised_by(due: int | None) -> int | None:
-    """By when the log promises a leaf that waits until ``due``."""
-    return due // 1000 + PROMISE_SLACK_SECONDS if due is not None and due > 0 else None
+    """By when the log promises a leaf with this ``due``."""
+    if not due:
+        return None
+    return due // 1000 + PROMISE_SLACK_SECONDS if due > 0 else -due // 1000 + CLOSING_SECONDS
 
 
-def close_request(connection: Connection, request_id: bytes, *, grant_id: bytes | None, given: bool, now: int) -> None:
+def close_request(connection: Statements, request_id: bytes, *, grant_id: bytes | None, given: bool, now: int) -> None:
     """The first decision closes a request. Raises LedgerConflict (``request_closed``)."""
     closed = connection.execute(
         text(
@@ -185,7 +203,7 @@ def close_request(connection: Connection, request_id: bytes, *, grant_id: bytes 
         raise LedgerConflict("request_closed")
 
 
-def noted(connection: Connection, grant_id: bytes, thumbprint: str) -> bool:
+def noted(connection: Statements, grant_id: bytes, thumbprint: str) -> bool:
     """Whether this key has withdrawn this grant id before the grant came (C5)."""
     found = connection.execute(
         text("SELECT 1 FROM noted_withdrawal WHERE grant_id = :grant_id AND thumbprint = :thumbprint"),
@@ -194,7 +212,17 @@ def noted(connection: Connection, grant_id: bytes, thumbprint: str) -> bool:
     return found.first() is not None
 
 
-_SELECT_ROW = text(f"SELECT {ROW_COLUMNS} FROM grant_row WHERE grant_id = :grant_id")
+_COLUMNS_OF_BOTH = ", ".join(
+    f"{table}.{name}"
+    for table, names in (("grant_row", ROW_COLUMNS), ("grant_body", BODY_COLUMNS))
+    for name in names.split(", ")
+)
+SELECT_BOTH = text(
+    f"SELECT {_COLUMNS_OF_BOTH} FROM grant_row JOIN grant_body ON grant_body.grant_id = grant_row.grant_id "
+    "WHERE grant_row.grant_id = :grant_id"
+)
+SELECT_ROW = text(f"SELECT {ROW_COLUMNS} FROM grant_row WHERE grant_id = :grant_id")
+_LOCK_ROW = text(f"{SELECT_ROW.text} FOR UPDATE")
 _SELECT_BODY = text(f"SELECT {BODY_COLUMNS} FROM grant_body WHERE grant_id = :grant_id")
 _INSERT_ROW = text(
     f"INSERT INTO grant_row ({ROW_COLUMNS}) VALUES ({', '.join(':' + name for name in ROW_COLUMNS.split(', '))})"

@@ -30,8 +30,8 @@ CLOSE = text(
     f"WHERE grant_id = :grant_id AND state IN (1, 2) RETURNING {ROW_COLUMNS}"
 )
 DROP = text(
-    "UPDATE grant_row SET mask = mask & ~ :mask, counter = counter + 1 "
-    "WHERE grant_id = :grant_id AND state IN (1, 2) AND (mask & :mask) <> 0 AND (mask & ~ :mask) <> 0 "
+    "UPDATE grant_row SET mask = mask & :kept, counter = counter + 1 "
+    "WHERE grant_id = :grant_id AND state IN (1, 2) AND (mask & :mask) <> 0 AND (mask & :kept) <> 0 "
     f"RETURNING {ROW_COLUMNS}"
 )
 ACT = text(
@@ -40,6 +40,10 @@ ACT = text(
     "act = act + 1, counter = counter + 1 "
     "WHERE grant_id = :grant_id AND act = :old_act AND mask = :old_mask AND state IN (1, 2) "
     f"RETURNING {ROW_COLUMNS}"
+)
+KEEP_ACT = text(
+    "UPDATE grant_body SET last_act = :hash, last_act_counter = :counter, last_act_state = :state, details = :details "
+    "WHERE grant_id = :grant_id"
 )
 COUNT_DENY = text("UPDATE grant_body SET denies = denies + 1 WHERE grant_id = :grant_id RETURNING denies")
 DENY_DUE = text(

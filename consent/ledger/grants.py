@@ -13,10 +13,11 @@ caller verified them; nothing here explains a refusal: ``consent.grant.decision`
 from collections.abc import Callable
 from dataclasses import replace
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from consent.errors import LedgerConflict
+from consent.ledger.direct_reader import DirectReader
 from consent.ledger.grant_row import (
     ERASED,
     EXPIRED,
@@ -25,6 +26,9 @@ from consent.ledger.grant_row import (
     PAUSED,
     REVOKED,
     ROW_COLUMNS,
+    ROW_WIDTH,
+    SELECT_BOTH,
+    SELECT_ROW,
     WINDOW_EPOCH,
     WITHDRAWN,
     Ended,
@@ -38,6 +42,7 @@ from consent.ledger.grant_row import (
     find_row,
     insert_grant,
     noted,
+    read_body,
     read_row,
     row_parameters,
     signed,
@@ -51,10 +56,13 @@ from consent.ledger.grant_statements import (
     DROP,
     FORGET_USE_REQUESTS,
     INSERT_ENDING,
+    KEEP_ACT,
     SPEND_USE_REQUEST,
     USE,
 )
-from consent.ledger.schema import for_reading
+from consent.ledger.schema import for_reading, lock
+from consent.ledger.statements import Statements
+from consent.ledger.writer import OneByOne, Writes
 
 # Whoever asks the store finds here what it answers with.
 __all__ = (
@@ -70,11 +78,13 @@ SEEN_SECONDS = 60
 
 
 class GrantStore:
-    """Grant rows of one database. Each method is one transaction."""
+    """Grant rows of one database. What each method writes is there as a whole, or not at all."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, writer: Writes | None = None) -> None:
+        """``writer``: who commits for many; without one, each method is a transaction."""
+        self._writer = OneByOne(engine) if writer is None else writer
         self._reader = for_reading(engine)
+        self._direct = DirectReader(engine)
 
     def give(
         self,
@@ -86,20 +96,25 @@ class GrantStore:
         make_entry: MakeEntry,
     ) -> HotRow:
         """A new grant, closing its request. Raises LedgerConflict (``request_closed``, ``withdrawn``, ``taken``)."""
+
+        def work(connection: Statements) -> None:
+            # Between a withdrawal of what is not here yet and the giving of it, one comes first.
+            lock(connection, row.grant_id)
+            close_request(connection, request_id, grant_id=row.grant_id, given=True, now=now)
+            if noted(connection, row.grant_id, body.thumbprint):
+                raise LedgerConflict("withdrawn")
+            insert_grant(connection, row, body)
+            add_event(connection, make_entry(row), row.grant_id, row.counter)
+
         try:
-            with self._engine.begin() as connection:
-                close_request(connection, request_id, grant_id=row.grant_id, given=True, now=now)
-                if noted(connection, row.grant_id, body.thumbprint):
-                    raise LedgerConflict("withdrawn")
-                insert_grant(connection, row, body)
-                add_event(connection, make_entry(row), row.grant_id, row.counter)
+            self._writer.run(work, key=row.grant_id)
         except IntegrityError:
             raise LedgerConflict("taken") from None
         return row
 
     def row(self, grant_id: bytes) -> HotRow | None:
-        with self._reader.begin() as connection:
-            return find_row(connection, grant_id)
+        found = self._direct.first(SELECT_ROW, {"grant_id": grant_id})
+        return None if found is None else read_row(found)
 
     def body(self, grant_id: bytes) -> GrantBody | None:
         with self._reader.begin() as connection:
@@ -107,9 +122,8 @@ class GrantStore:
 
     def get(self, grant_id: bytes) -> tuple[HotRow, GrantBody] | None:
         """Row and body as they stand together."""
-        with self._reader.begin() as connection:
-            row, body = find_row(connection, grant_id), find_body(connection, grant_id)
-        return None if row is None or body is None else (row, body)
+        found = self._direct.first(SELECT_BOTH, {"grant_id": grant_id})
+        return None if found is None else (read_row(found[:ROW_WIDTH]), read_body(found[ROW_WIDTH:]))
 
     def of_account(self, account: int) -> list[HotRow]:
         with self._reader.begin() as connection:
@@ -138,31 +152,31 @@ class GrantStore:
         (service, jti) is spent only when the use is: a refused request may come again and is
         judged again.
         """
+        spent = {"service": service, "jti": jti, "request_hash": request_hash, "expires": expires}
+        asked = {
+            "grant_id": grant_id,
+            "service": service,
+            "holder": holder,
+            "purpose": purpose,
+            "mask": signed(mask),
+            "now": now,
+            "since": now - WINDOW_EPOCH,
+        }
+
+        def work(connection: Statements) -> HotRow:
+            connection.execute(FORGET_USE_REQUESTS, {"past": now - SEEN_SECONDS})
+            connection.execute(SPEND_USE_REQUEST, spent)
+            found = connection.execute(USE, asked).first()
+            if found is None:
+                raise _ForbiddenError
+            row = read_row(found)
+            add_event(connection, make_entry(row), grant_id, row.counter)
+            return row
+
         try:
-            with self._engine.begin() as connection:
-                connection.execute(FORGET_USE_REQUESTS, {"past": now - SEEN_SECONDS})
-                connection.execute(
-                    SPEND_USE_REQUEST,
-                    {"service": service, "jti": jti, "request_hash": request_hash, "expires": expires},
-                )
-                found = connection.execute(
-                    USE,
-                    {
-                        "grant_id": grant_id,
-                        "service": service,
-                        "holder": holder,
-                        "purpose": purpose,
-                        "mask": signed(mask),
-                        "now": now,
-                        "since": now - WINDOW_EPOCH,
-                    },
-                ).first()
-                if found is None:
-                    connection.rollback()
-                    return None
-                row = read_row(found)
-                add_event(connection, make_entry(row), grant_id, row.counter)
-                return row
+            return self._writer.run(work, key=grant_id)
+        except _ForbiddenError:
+            return None
         except IntegrityError:
             raise LedgerConflict("replayed") from None
 
@@ -178,7 +192,8 @@ class GrantStore:
     def deny(self, grant_id: bytes, *, now: int, make_entry: Callable[[HotRow, int], Entry]) -> bool:
         """Writes a deny leaf, unless one was written within the hour; ``make_entry`` gets how many
         refusals it stands for."""
-        with self._engine.begin() as connection:
+
+        def work(connection: Statements) -> bool:
             counted = connection.execute(COUNT_DENY, {"grant_id": grant_id}).scalar()
             due = connection.execute(DENY_DUE, {"grant_id": grant_id, "now": now, "due": now - DENY_LEAF_SECONDS})
             if due.rowcount != 1:
@@ -188,6 +203,8 @@ class GrantStore:
                 raise LedgerConflict("unknown_grant")
             add_event(connection, make_entry(row, int(counted)), grant_id, 0)
             return True
+
+        return self._writer.run(work, key=grant_id)
 
     def withdraw(
         self, grant_id: bytes, *, thumbprint: str, mask: int | None, at_milliseconds: int, make_entry: MakeEntry
@@ -228,16 +245,18 @@ class GrantStore:
         act_hash: str,
         change: Callable[[HotRow, GrantBody], tuple[HotRow, str]],
         make_entry: MakeEntry,
+        closing: bool = False,
     ) -> HotRow:
-        """One numbered act: pause, resume or amend.
+        """One numbered act: pause (``closing``), resume or amend.
 
         ``change`` gets the stored row and body and returns the row as it shall be and the details
         in force; it raises what forbids the act. Raises LedgerConflict: ``act_number`` with the
         stored one, ``unknown_grant``. The same act again, while it is the last, returns the row
         with the state and counter it led to.
         """
-        with self._engine.begin() as connection:
-            row, body = find_row(connection, grant_id), find_body(connection, grant_id)
+
+        def work(connection: Statements) -> HotRow:
+            row, body = find_row(connection, grant_id, lock=True), find_body(connection, grant_id)
             if row is None or body is None:
                 raise LedgerConflict("unknown_grant")
             if act == row.act and act_hash == body.last_act:
@@ -252,25 +271,17 @@ class GrantStore:
             if after is None:
                 raise LedgerConflict("act_number", act=row.act)
             done = read_row(after)
-            connection.execute(
-                text(
-                    "UPDATE grant_body SET last_act = :hash, last_act_counter = :counter, last_act_state = :state, "
-                    "details = :details WHERE grant_id = :grant_id"
-                ),
-                {
-                    "hash": act_hash,
-                    "counter": done.counter,
-                    "state": done.state,
-                    "details": details,
-                    "grant_id": grant_id,
-                },
-            )
+            last = {"hash": act_hash, "counter": done.counter, "state": done.state}
+            connection.execute(KEEP_ACT, last | {"details": details, "grant_id": grant_id})
             add_event(connection, make_entry(done), grant_id, done.counter)
             return done
 
+        return self._writer.run(work, key=grant_id, closing=closing)
+
     def replace_opening_key(self, grant_id: bytes, *, account: int, opening_key: bytes) -> None:
         """Seals what comes from now on to another opening pair (a recovered account's wallet)."""
-        with self._engine.begin() as connection:
+
+        def work(connection: Statements) -> None:
             connection.execute(
                 text(
                     "UPDATE grant_body SET opening_key = :key WHERE grant_id = :grant_id AND EXISTS "
@@ -278,6 +289,8 @@ class GrantStore:
                 ),
                 {"key": opening_key, "grant_id": grant_id, "account": account},
             )
+
+        self._writer.run(work, key=grant_id)
 
     def _end(
         self,
@@ -289,31 +302,39 @@ class GrantStore:
         at: int,
         make_entry: MakeEntry,
     ) -> Ended | None:
-        with self._engine.begin() as connection:
-            row, body = find_row(connection, grant_id), find_body(connection, grant_id)
+
+        def work(connection: Statements) -> Ended | None:
+            row, body = find_row(connection, grant_id, lock=True), find_body(connection, grant_id)
             if row is None or body is None or not is_theirs(row, body):
                 return None
             if row.state not in (GIVEN, PAUSED) or (mask is not None and not row.mask & mask):
                 return _ended_before(connection, row, mask)
-            found = None
-            if mask is not None:
-                found = connection.execute(DROP, {"grant_id": grant_id, "mask": signed(mask)}).first()
-            dropped = 0 if found is None or mask is None else mask
-            if found is None:
+            left = 0 if mask is None else row.mask & ~mask
+            if left:
+                dropped = {"grant_id": grant_id, "mask": signed(row.mask & ~left), "kept": signed(left)}
+                found = connection.execute(DROP, dropped).first()
+            else:
                 found = connection.execute(CLOSE, {"grant_id": grant_id, "state": state}).first()
             if found is None:
                 # Cannot happen under the lock; if it does, nothing was changed and the caller asks again.
                 raise LedgerConflict("busy")
             after = read_row(found)
+            ended = 0 if mask is None or not left else mask
             connection.execute(
                 INSERT_ENDING,
-                {"grant_id": grant_id, "counter": after.counter, "mask": signed(dropped), "effective_at": at},
+                {"grant_id": grant_id, "counter": after.counter, "mask": signed(ended), "effective_at": at},
             )
             add_event(connection, make_entry(after), grant_id, after.counter)
             return Ended(after, after.counter, at, repeated=False)
 
+        return self._writer.run(work, key=grant_id, closing=True)
 
-def _ended_before(connection: Connection, row: HotRow, mask: int | None) -> Ended:
+
+class _ForbiddenError(Exception):
+    """The row forbids the use: what was spent for it is given back."""
+
+
+def _ended_before(connection: Statements, row: HotRow, mask: int | None) -> Ended:
     """The first ending that covers what is asked: the whole grant's, else the attributes'."""
     endings = connection.execute(
         text("SELECT counter, mask, effective_at FROM ending WHERE grant_id = :grant_id ORDER BY counter"),

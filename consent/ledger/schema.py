@@ -4,22 +4,33 @@ SQLite is the default, PostgreSQL by its address; everything above this file is 
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from importlib.resources import files
-from threading import Lock
 from typing import Any
 
+import pg8000  # type: ignore[import-untyped]
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 
 from consent.errors import OutOfService
+from consent.ledger.address import POSTGRESQL, parse_address, pg8000_arguments, sqlite_path
+from consent.ledger.statements import Direct, Statements, connect_postgresql, connect_sqlite
+from consent.ledger.turns import Turns
 
 BUSY_TIMEOUT_MILLISECONDS = 10_000
-"""How long a writer waits for another; longer than any transaction of ours, shorter than a client's patience."""
+"""How long SQLite itself waits for a writer that takes no turns (``sqlite3`` in an operator's shell)."""
 
 POOL_CONNECTIONS, POOL_OVERFLOW = 8, 32
 """To PostgreSQL, of one process: a reading thread has one; its server allows a hundred by default."""
+
+CHECKPOINT_PAGES = 8_192
+"""32 MiB: where no process checkpoints (``consent.ledger.wal``), whoever commits does it there."""
+
+TURN = "-turn"
+"""Ends the name of the file beside a SQLite database at which its writers take turns."""
 
 _READ_ONLY = "read_only"
 _HAS_TURN = "has_turn"
@@ -28,27 +39,62 @@ _log = logging.getLogger("atorga.consent")
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME`` (``?host=FOLDER`` for its socket).
+    """An engine for ``sqlite:///PATH`` or ``postgresql://…`` (``consent.ledger.address``).
 
     SQLite runs with a write-ahead log and full sync: an acknowledged act survives a power cut.
-    Threads of one process take turns to write: waiting in SQLite itself means sleeping and asking
-    again, and whoever asks at the wrong moments waits longest. A thread must not begin a second
-    transaction inside one.
+    Its writers take turns; a thread must not begin a second transaction inside one.
 
     PostgreSQL runs at READ COMMITTED: a conditional UPDATE waits for the row and then judges it as
-    it is (DESIGN §7), where a stricter level would fail and have to be tried again.
+    it is (DESIGN §7), where a stricter level would fail and have to be tried again. What is read
+    before it is written is read with the row locked, or under ``lock``.
     """
-    made = make_url(url)
-    if made.get_backend_name() == "postgresql":
+    made = parse_address(url)
+    if made.get_backend_name() == POSTGRESQL:
         return _open_postgresql(made)
-    if made.get_backend_name() != "sqlite":
-        raise ArgumentError("database: sqlite:///… or postgresql://… is expected")
     engine = create_engine(made)
-    turns = _Turns()
-    event.listen(engine, "connect", _configure_sqlite)
+    turns = _Turns(turns_of(engine))
+    event.listen(engine, "connect", configure_sqlite)
     event.listen(engine, "begin", turns.begin)
     event.listen(engine, "checkin", turns.end)
+    event.listen(engine, "engine_disposed", lambda _: turns.turns.close())
     return engine
+
+
+def open_direct(engine: Engine) -> Direct:
+    """A connection of the driver itself, for a hot path. Raises OperationalError. A SQLite writer takes its turns."""
+    if engine.dialect.name == POSTGRESQL:
+        return connect_postgresql(pg8000_arguments(engine.url), engine.dialect)
+    return connect_sqlite(sqlite_path(engine.url), configure_sqlite, engine.dialect)
+
+
+def turns_of(engine: Engine) -> Turns:
+    """Turns at the SQLite file of ``engine``, for a writer with a connection of its own."""
+    path = sqlite_path(engine.url)
+    return Turns(path.with_name(path.name + TURN))
+
+
+@contextmanager
+def turn_of(engine: Engine) -> Iterator[None]:
+    """One turn to write; PostgreSQL needs none, its rows have locks."""
+    if engine.dialect.name == POSTGRESQL:
+        yield
+        return
+    turns = turns_of(engine)
+    try:
+        with turns.turn():
+            yield
+    finally:
+        turns.close()
+
+
+def lock(connection: Statements, name: bytes) -> None:
+    """Nobody else has ``name`` until this transaction ends. SQLite's writer is alone anyway."""
+    if connection.dialect.name == POSTGRESQL:
+        key = int.from_bytes(sha256(name).digest()[:8], "big", signed=True)
+        connection.execute(_LOCK, {"key": key})
+
+
+_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 
 
 def for_reading(engine: Engine) -> Engine:
@@ -72,7 +118,7 @@ def check_durable(engine: Engine) -> None:
     A PostgreSQL without a synchronous standby is only warned about: what it acknowledged survives
     a crash of the machine, not the loss of its disk.
     """
-    if engine.dialect.name != "postgresql":
+    if engine.dialect.name != POSTGRESQL:
         return
     with engine.connect() as connection:
         settings = {
@@ -90,7 +136,7 @@ def _migrate(engine: Engine, run: Any, to: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(files("consent.ledger") / "migrations"))
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
+        if engine.dialect.name == POSTGRESQL:
             # Several processes start at once; one migrates, the others find it done.
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         config.attributes["connection"] = connection
@@ -101,19 +147,14 @@ _MIGRATION_LOCK = int.from_bytes(b"atorga", "big")
 
 
 def _open_postgresql(url: URL) -> Engine:
-    # libpq's way to name a socket's folder; the driver wants the socket itself.
-    arguments: dict[str, Any] = {}
-    folder = url.query.get("host")
-    if isinstance(folder, str) and folder.startswith("/"):
-        arguments["unix_sock"] = f"{folder}/.s.PGSQL.{url.port or 5432}"
-        url = url.difference_update_query(["host"])
+    arguments = pg8000_arguments(url)
     engine = create_engine(
         url.set(drivername="postgresql+pg8000"),
+        creator=lambda: pg8000.connect(**arguments),
         isolation_level="READ COMMITTED",
         pool_size=POOL_CONNECTIONS,
         max_overflow=POOL_OVERFLOW,
         pool_pre_ping=True,
-        connect_args=arguments,
     )
     event.listen(engine, "begin", _begin_postgresql)
     return engine
@@ -124,27 +165,28 @@ def _begin_postgresql(connection: Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
-def _configure_sqlite(connection: Any, _: Any) -> None:
+def configure_sqlite(connection: Any, _: Any = None) -> None:
+    """What every connection to a SQLite database of ours is set to."""
     # The driver must not begin transactions behind our back: see _Turns.begin.
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MILLISECONDS}")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 
 
 class _Turns:
-    """Who may write now, among the threads of this process."""
+    """Turns of the transactions that go through an engine."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
 
     def begin(self, connection: Connection) -> None:
         if connection.get_execution_options().get(_READ_ONLY):
             connection.exec_driver_sql("BEGIN")
             return
-        if not self._lock.acquire(timeout=BUSY_TIMEOUT_MILLISECONDS / 1_000):
-            raise TimeoutError("database: no turn to write")
+        self.turns.take()
         connection.info[_HAS_TURN] = True
         # A transaction that may write takes the lock first; one that reads and writes later could
         # fail in the middle, or decide on a row that another changes (DESIGN §7, the row lock).
@@ -153,4 +195,4 @@ class _Turns:
     def end(self, _: Any, record: Any) -> None:
         """The connection goes back after commit or rollback, whatever happened in between."""
         if record.info.pop(_HAS_TURN, False):
-            self._lock.release()
+            self.turns.give_back()

@@ -11,7 +11,6 @@ from consent.ledger.grant_row import BODY_COLUMNS, ROW_COLUMNS
 from consent.ledger.grant_statements import USE
 
 _NAME = re.compile(r"(?<!:):([a-z_]+)")
-ROW_WIDTH = len(ROW_COLUMNS.split(", "))
 
 
 def _of(table: str, columns: str) -> str:

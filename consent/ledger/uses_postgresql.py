@@ -15,8 +15,8 @@ from sqlalchemy import URL
 
 from consent.errors import OutOfService
 from consent.ledger.address import asyncpg_arguments
-from consent.ledger.grant_row import GrantBody, HotRow, read_row
-from consent.ledger.use_statements import ROW_WIDTH, Statement, UseStatements
+from consent.ledger.grant_row import ROW_WIDTH, GrantBody, HotRow, read_row
+from consent.ledger.use_statements import Statement, UseStatements
 from consent.ledger.uses import SEEN_SECONDS, Order, Outcome, Refused, Wanted
 from consent.ledger.uses_sqlite import update_values
 
@@ -134,7 +134,7 @@ class _Batch:
     async def _read(self, tags: Sequence[int]) -> dict[int, tuple[HotRow, GrantBody]]:
         values = [_STATEMENTS.read.values({"tag": tag, "grant_id": self._orders[tag].grant_id}) for tag in tags]
         return {
-            row[0]: (read_row(row[1 : 1 + ROW_WIDTH]), GrantBody(*row[1 + ROW_WIDTH :]))
+            row[0]: (read_row(row[1 : 1 + ROW_WIDTH]), read_body(row[1 + ROW_WIDTH :]))
             for row in await self._ask(_STATEMENTS.read, values)
         }
 

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from consent.errors import OutOfService
-from consent.ledger.grant_row import WINDOW_EPOCH, GrantBody, read_row, signed
-from consent.ledger.use_statements import ROW_WIDTH, UseStatements
+from consent.ledger.grant_row import ROW_WIDTH, WINDOW_EPOCH, GrantBody, read_row, signed
+from consent.ledger.use_statements import UseStatements
 from consent.ledger.uses import SEEN_SECONDS, Order, Outcome, Refused, Wanted
 
 _STATEMENTS = UseStatements.of("?")
@@ -50,7 +50,7 @@ def _use(cursor: sqlite3.Cursor, order: Order) -> Outcome:
     if found is None:
         wanted = order.judge(None, None)
     else:
-        wanted = order.judge(read_row(found[1 : 1 + ROW_WIDTH]), GrantBody(*found[1 + ROW_WIDTH :]))
+        wanted = order.judge(read_row(found[1 : 1 + ROW_WIDTH]), read_body(found[1 + ROW_WIDTH :]))
     if wanted is None:
         return Refused.NOT_ASKED
     request = {

@@ -1,5 +1,6 @@
 """What every database of the consent service promises: one suite, each store."""
 
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,12 +11,13 @@ import pytest
 from sqlalchemy import Engine, text
 
 from consent.errors import LedgerConflict
-from consent.ledger import grants, schema
+from consent.ledger import grants, turns
 from consent.ledger.accounts import RECOVERY_SECONDS, AccountStore
 from consent.ledger.declarations import DeclarationStore
 from consent.ledger.events import EventStore
 from consent.ledger.grants import Entry, GrantBody, GrantStore, HotRow
 from consent.ledger.leaf import DAY_ONLY, Kind, Leaf
+from consent.ledger.placing import Placing
 from consent.ledger.proofs import PROOF_SECONDS, ProofStore
 from consent.ledger.requests import RequestStore
 from consent.ledger.schema import open_engine, upgrade
@@ -28,9 +30,16 @@ SERVICE, HOLDER, PURPOSE, ACCOUNT = 1, 2, 3, 4
 KEY = "grant-key-thumbprint"
 
 
-@pytest.fixture(params=["sqlite"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'consent.db'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql_url"))
+    return f"sqlite:///{tmp_path / 'consent.db'}"
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = open_engine(url)
     upgrade(engine)
     yield engine
     engine.dispose()
@@ -353,13 +362,17 @@ def test_a_failing_entry_undoes_the_act(engine: Engine) -> None:
     assert store.row(GRANT) == hot()
 
 
+def place(engine: Engine, minute: int) -> int:
+    return len(Placing(engine, secrets.token_bytes).place(now=minute * 60_000).leaves)
+
+
 def test_places_follow_the_order_of_acts_and_minutes_never_fall(engine: Engine) -> None:
     store = give(engine)
     events = EventStore(engine)
-    assert (events.place(minute=100), events.place(minute=100)) == (2, 0)
+    assert (place(engine, 100), place(engine, 100)) == (2, 0)
     use(store)
     withdraw(store)
-    assert events.place(minute=99) == 2
+    assert place(engine, 99) == 2
     placed = [Leaf.from_bytes(leaf) for leaf in events.leaves_from(0)]
     assert [leaf.minute for leaf in placed] == [100, 100, 100, 100]
     assert [leaf.counter for leaf in placed] == [0, 1, 2, 3]
@@ -370,16 +383,16 @@ def test_places_follow_the_order_of_acts_and_minutes_never_fall(engine: Engine) 
 
 def test_a_leaf_that_hides_its_minute_does_not_let_others_fall_back(engine: Engine) -> None:
     store, events = give(engine), EventStore(engine)
-    assert events.place(minute=10_000) == 2
+    assert place(engine, 10_000) == 2
 
     def hidden(row: HotRow, count: int) -> Entry:
         leaf = Leaf(Kind.DENY, DAY_ONLY, row.grant_id, 0, 0, 0, 0, 0, 0, 0, bytes(32))
         return Entry(Kind.DENY, leaf.to_bytes(), "sealed")
 
     store.deny(GRANT, now=NOW, make_entry=hidden)
-    assert events.place(minute=10_000) == 1
+    assert place(engine, 10_000) == 1
     use(store)
-    assert events.place(minute=9_999) == 1
+    assert place(engine, 9_999) == 1
     minutes = [Leaf.from_bytes(leaf).minute for leaf in events.leaves_from(0)]
     assert minutes == [10_000, 10_000, 8_640, 10_000]
 
@@ -387,12 +400,12 @@ def test_a_leaf_that_hides_its_minute_does_not_let_others_fall_back(engine: Engi
 def test_timeline_is_the_accounts_own(engine: Engine) -> None:
     store = give(engine)
     events = EventStore(engine)
-    events.place(minute=1)
+    place(engine, 1)
     use(store)
     items = events.timeline(ACCOUNT, after=-1, at_most=10)
     assert [(item.counter, item.leaf_index) for item in items] == [(1, 1), (2, None)]
     assert events.timeline(ACCOUNT + 1, after=-1, at_most=10) == []
-    events.place(minute=1)
+    place(engine, 1)
     assert [item.leaf_index for item in events.timeline(ACCOUNT, after=1, at_most=10)] == [2]
 
 
@@ -480,11 +493,10 @@ def test_mailboxes(engine: Engine) -> None:
     assert not store.remove_mailbox(box, ACCOUNT + 1) and store.remove_mailbox(box, ACCOUNT)
 
 
-def test_it_is_all_there_after_reopening(engine: Engine) -> None:
+def test_it_is_all_there_after_reopening(engine: Engine, url: str) -> None:
     give(engine)
-    url = engine.url
     engine.dispose()
-    again = open_engine(str(url))
+    again = open_engine(url)
     upgrade(again)
     assert GrantStore(again).row(GRANT) == hot()
     again.dispose()
@@ -509,10 +521,11 @@ def test_writers_take_turns_and_one_that_fails_gives_its_turn_back(engine: Engin
     assert sorted(row.counter for row in used if row) == list(range(2, 42))
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_second_transaction_within_one_is_refused_after_a_while(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "BUSY_TIMEOUT_MILLISECONDS", 10)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.01)
     with engine.begin(), pytest.raises(TimeoutError, match="no turn to write"):
         ask(engine)
     ask(engine)

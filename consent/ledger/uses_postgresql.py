@@ -15,7 +15,7 @@ from sqlalchemy import URL
 
 from consent.errors import OutOfService
 from consent.ledger.address import asyncpg_arguments
-from consent.ledger.grant_row import ROW_WIDTH, GrantBody, HotRow, read_row
+from consent.ledger.grant_row import ROW_WIDTH, GrantBody, HotRow, read_body, read_row
 from consent.ledger.use_statements import Statement, UseStatements
 from consent.ledger.uses import SEEN_SECONDS, Order, Outcome, Refused, Wanted
 from consent.ledger.uses_sqlite import update_values

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from consent.errors import OutOfService
-from consent.ledger.grant_row import ROW_WIDTH, WINDOW_EPOCH, GrantBody, read_row, signed
+from consent.ledger.grant_row import ROW_WIDTH, WINDOW_EPOCH, read_body, read_row, signed
 from consent.ledger.use_statements import UseStatements
 from consent.ledger.uses import SEEN_SECONDS, Order, Outcome, Refused, Wanted
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, text
 
 from consent.errors import LedgerConflict
-from consent.ledger.schema import for_reading
+from consent.ledger.schema import for_reading, lock
 
 RECOVERY_SECONDS = 72 * 3_600
 """DESIGN §7: after a recovery, grant, resume and erase wait so long; who lost the wallet can object."""
@@ -30,6 +30,7 @@ class AccountStore:
     def offer_nonce(self, nonce: str, thumbprint: str, *, now: int, expires: int) -> None:
         """Remembers an enrolment nonce, the only one of this account key; forgets those past."""
         with self._engine.begin() as connection:
+            lock(connection, thumbprint.encode())
             connection.execute(
                 text("DELETE FROM enrolment_nonce WHERE expires <= :now OR thumbprint = :thumbprint"),
                 {"now": now, "thumbprint": thumbprint},
@@ -57,6 +58,9 @@ class AccountStore:
         belongs to another claim.
         """
         with self._engine.begin() as connection:
+            # Both in one order for everybody: whoever has the claim's lock waits for the key's, never the reverse.
+            lock(connection, claim_hash)
+            lock(connection, b"account key" + thumbprint.encode())
             other = connection.execute(
                 text("SELECT claim_hash FROM account WHERE thumbprint = :thumbprint"), {"thumbprint": thumbprint}
             ).scalar()

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from consent.errors import LedgerConflict
 from consent.ledger.grant_row import Entry, add_event
-from consent.ledger.schema import for_reading
+from consent.ledger.schema import for_reading, lock
+from consent.ledger.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class DeclarationStore:
         """
         try:
             with self._engine.begin() as connection:
+                lock(connection, b"declaration" + declaration_id.encode())
                 same = connection.execute(text(f"SELECT {_COLUMNS} FROM declaration WHERE jws = :jws"), {"jws": jws})
                 if (found := same.first()) is not None:
                     return StoredDeclaration(*found)
@@ -92,12 +94,16 @@ class DeclarationStore:
             return {row[0]: row[1] for row in connection.execute(text("SELECT iri, number FROM purpose"))}
 
 
-def _number(connection: Connection, table: str, column: str, value: str) -> int:
+def _number(connection: Statements, table: str, column: str, value: str) -> int:
     """The number of a party or purpose, given at its first mention and never changed."""
-    connection.execute(text(f"INSERT INTO {table} ({column}) VALUES (:value) ON CONFLICT DO NOTHING"), {"value": value})
-    return int(
-        connection.execute(text(f"SELECT number FROM {table} WHERE {column} = :value"), {"value": value}).one()[0]
-    )
+    known = text(f"SELECT number FROM {table} WHERE {column} = :value")
+    found = connection.execute(known, {"value": value}).scalar()
+    if found is None:
+        # Asked first: an insert that does nothing uses up a number all the same on PostgreSQL.
+        new = text(f"INSERT INTO {table} ({column}) VALUES (:value) ON CONFLICT DO NOTHING")
+        connection.execute(new, {"value": value})
+        found = connection.execute(known, {"value": value}).scalar_one()
+    return int(found)
 
 
 _COLUMNS = "number, declaration_id, version, typ, party, jws"

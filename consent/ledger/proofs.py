@@ -3,6 +3,8 @@
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
+from consent.ledger.schema import lock
+
 PROOF_SECONDS = 120
 """WIRE C1: (key, jti) is kept so long; the proof itself is valid for 60 s either way."""
 
@@ -36,6 +38,7 @@ class ProofStore:
         grant itself. Between this and the giving of a grant, one comes first.
         """
         with self._engine.begin() as connection:
+            lock(connection, grant_id)
             there = connection.execute(
                 text("SELECT 1 FROM grant_body WHERE grant_id = :grant_id"), {"grant_id": grant_id}
             )

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from consent.errors import LedgerConflict
 from consent.ledger.grant_row import REQUEST_OPEN, Entry, add_event, close_request
-from consent.ledger.schema import for_reading
+from consent.ledger.schema import for_reading, lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class RequestStore:
         """Raises LedgerConflict (``taken``, ``too_many``)."""
         try:
             with self._engine.begin() as connection:
+                lock(connection, b"mailboxes of %d" % account)
                 count = connection.execute(
                     text("SELECT count(*) FROM mailbox WHERE account = :account"), {"account": account}
                 ).scalar()

@@ -8,7 +8,7 @@ an account is a keyed hash of a pairwise identifier beside two public keys.
 SQLModel declares the tables; the hot statements in ``store`` do not go through its sessions.
 """
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -145,6 +145,8 @@ class Ending(Table, table=True):
     """Milliseconds since 1970."""
 
 
+# SQLite gives numbers by itself only to what it calls an INTEGER; that has 64 bits.
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 _UNPLACED = text("leaf_index IS NULL")
 
 
@@ -161,7 +163,7 @@ class Event(Table, table=True):
         Index("event_grant", "grant_id", "counter"),
         Index("event_unplaced", "due", "sequence", sqlite_where=_UNPLACED, postgresql_where=_UNPLACED),
     )
-    sequence: int | None = Field(default=None, primary_key=True)
+    sequence: int | None = Field(default=None, sa_column=Column(_NUMBER, primary_key=True))
     kind: int
     grant_id: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     counter: int

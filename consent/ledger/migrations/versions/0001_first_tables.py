@@ -173,3 +173,11 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_use_request_seen_expires", "use_request_seen", ["expires"])
+
+
+def downgrade() -> None:
+    for table in (
+        "use_request_seen", "spent_proof", "request", "purpose", "party", "noted_withdrawal", "mailbox", "grant_row",
+        "grant_body", "event", "enrolment_nonce", "ending", "declaration", "account",
+    ):  # fmt: skip
+        op.drop_table(table)

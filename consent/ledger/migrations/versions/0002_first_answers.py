@@ -15,3 +15,9 @@ def upgrade() -> None:
     # They live for ten minutes; two of one key could not both stay.
     op.execute("DELETE FROM enrolment_nonce")
     op.create_index("ix_enrolment_nonce_thumbprint", "enrolment_nonce", ["thumbprint"], unique=True)
+
+
+def downgrade() -> None:
+    op.drop_index("ix_enrolment_nonce_thumbprint", table_name="enrolment_nonce")
+    op.drop_column("grant_body", "denies")
+    op.drop_column("grant_body", "last_act_state")

@@ -18,6 +18,7 @@ from consent.caller.client import Client
 from consent.caller.nonces import Nonces
 from consent.caller.proof import sign_proof
 from consent.door.store import DoorStore
+from consent.grant.act import Deed, sign_act
 from consent.grant.detail import AuthorizationDetail, Term
 from consent.grant.grant import GIVEN, sign_grant
 from consent.grant.locator import seal_locator
@@ -28,21 +29,26 @@ from consent.holder.app import Services, holder_app
 from consent.holder.consent_service import ConsentService
 from consent.holder.data_holder import DataHolder
 from consent.holder.enforcement import Enforcement
-from consent.holder.first_value import SCOPE
+from consent.holder.first_value import SCOPE, Changes, forget
 from consent.holder.journal import Journal
+from consent.holder.law import Law
+from consent.holder.law_journal import LawJournal
 from consent.holder.link import link_nonce, seal_link
 from consent.holder.link_store import LinkStore
 from consent.holder.linking import Linking
+from consent.holder.records import RecordStore
 from consent.holder.register import AttributeSource, Lookup, Query, SqlRegister, open_register
 from consent.holder.resolution import Binned, Predicate, Reduction, Resolutions, numbered
 from consent.holder.schema import open_engine, upgrade
+from consent.holder.sending import Sending
 from consent.holder.source import SqlSource
+from consent.holder.told_acts import ToldActs
 from consent.ledger.proofs import ProofStore
 from consent.log.note import COSIGNATURE_V1, NoteKey
 from consent.log.quorum import Quorum
 from consent.procedure.declaration import DataDeclaration, DeclaredAttribute, PurposeDeclaration, sign_declaration
 from consent.procedure.published import listed
-from identity.codec import base64url
+from identity.codec import base64url, strict_json
 from identity.errors import TrustError
 from identity.formats.sd_jwt_vc import issue, present
 from identity.keys.agreement import AgreementPrivateKey
@@ -50,6 +56,7 @@ from identity.keys.ed25519 import Ed25519Signer
 from identity.keys.keyed_hash import InProcessKeyedHash, KeyedHash
 from identity.keys.public_key import PublicKey
 from identity.keys.signer import SoftwareSigner
+from identity.trust.bases import Basis, VerifiedBases
 from identity.trust.registry import Party, VerifiedRegistry
 from tests.scripted_consent import ScriptedConsent
 
@@ -172,7 +179,8 @@ class City:
             ),
             OTHER_SERVICE: party(OTHER_SERVICE, "service", self.keys[OTHER_SERVICE].public_key, {}),
         }  # fmt: skip
-        self.registry_down = False
+        self.registry_down = self.bases_down = False
+        self.approved: list[Basis] = []
         self.keyed_hash: KeyedHash = InProcessKeyedHash({SCOPE: bytes(range(32))})
         witness = Ed25519Signer(bytes(range(1, 33)))
         self.quorum = Quorum((NoteKey("witness.example", COSIGNATURE_V1, witness.public),), 1)
@@ -213,6 +221,11 @@ class City:
             self.http(), signer=self.keys[name], clock=self.clock, random=secrets.token_bytes, allow_loopback_http=True
         )
 
+    def bases(self) -> VerifiedBases:
+        if self.bases_down:
+            raise TrustError("bases: no list is known")
+        return VerifiedBases("urn:atorga:party:registry", 1, NOW - 10, NOW + 10**9, "", tuple(self.approved))
+
     # ── the data holder ──────────────────────────────────────────────────────────────────────
 
     def holder_services(self, *, quorum: Quorum | None = None) -> Services:
@@ -221,7 +234,13 @@ class City:
         register = SqlRegister(open_register(f"sqlite:///{self.folder / 'register.sqlite'}"), ROW, SOURCES)
         source = SqlSource(register, Resolutions(register, SOURCES, REDUCTIONS))
         holder = DataHolder(HOLDER, self.keys[HOLDER], (self.hpke, self.previous_hpke), self.declaration)
-        links, journal = LinkStore(engine), Journal(engine, self.clock)
+        links, journal, law_journal = LinkStore(engine), Journal(engine, self.clock), LawJournal(engine, self.clock)
+        consent = ConsentService(self.client(HOLDER), listed(self.registry, CONSENT, self.clock), self.clock)
+        self.records = RecordStore(engine)
+        self.sending = Sending(
+            holder, registry=self.registry, consent=consent, law=law_journal, records=self.records,
+            log_vkey=self.consent.vkey, clock=self.clock,
+        )  # fmt: skip
 
         def check_status(status: tuple[str, int] | None, *, issuer: str, now: int) -> None:
             if self.status_faults:
@@ -229,16 +248,22 @@ class City:
 
         return Services(
             url=HOLDER_URL,
+            consent=CONSENT,
             linking=Linking(
                 holder, issuer_key=self.issuer_key, check_status=check_status, source=source, links=links,
                 clock=self.clock, random=secrets.token_bytes,
             ),
             enforcement=Enforcement(
                 holder, registry=self.registry, links=links, journal=journal, source=source,
-                consent=ConsentService(self.client(HOLDER), listed(self.registry, CONSENT, self.clock), self.clock),
+                consent=consent,
                 keyed_hash=self.keyed_hash, log_vkey=self.consent.vkey, quorum=quorum, clock=self.clock,
             ),
-            links=links, journal=journal, door=DoorStore(engine), proofs=ProofStore(engine),
+            law=Law(
+                holder, registry=self.registry, bases=self.bases, consent=consent, links=links, journal=law_journal,
+                source=source, log_vkey=self.consent.vkey, quorum=quorum, clock=self.clock,
+            ),
+            links=links, journal=journal, door=DoorStore(engine, on_end=forget), acts=ToldActs(engine),
+            changes=Changes(engine), proofs=ProofStore(engine),
             nonces=Nonces(bytes(32)), clock=self.clock,
         )  # fmt: skip
 
@@ -368,19 +393,31 @@ class City:
         )  # fmt: skip
 
     def journal(self, wallet: Wallet) -> dict[str, Any]:
-        def proof(nonce: str) -> dict[str, str]:
-            signed = sign_proof(
-                wallet.link_key, method="GET", url=f"{HOLDER_URL}/journal", nonce=nonce, now=int(self.clock()),
-                random=secrets.token_bytes,
-            )  # fmt: skip
-            return {"Request-Proof": signed}
-
-        first = self.call("GET", "/journal", headers=proof(""))
-        assert first.status_code == 401 and first.json() == {"error": "use_proof_nonce"}
-        answer = self.call("GET", "/journal", headers=proof(first.headers["Proof-Nonce"]))
+        answer = self.proven(wallet, "GET", "/journal")
         assert answer.status_code == 200, answer.text
         value: dict[str, Any] = answer.json()
         return value
+
+    def proven(self, wallet: Wallet, method: str, path: str, value: Any = None) -> httpx.Response:
+        """A request that the link key proves."""
+        body = b"" if value is None else strict_json.compact(value)
+
+        def headers(nonce: str) -> dict[str, str]:
+            signed = sign_proof(
+                wallet.link_key, method=method, url=f"{HOLDER_URL}{path}", nonce=nonce, now=int(self.clock()),
+                random=secrets.token_bytes, body=body,
+            )  # fmt: skip
+            return {"Request-Proof": signed} | ({"Content-Type": "application/json"} if body else {})
+
+        first = self.call(method, path, content=body, headers=headers(""))
+        assert first.status_code == 401 and first.json() == {"error": "use_proof_nonce"}
+        return self.call(method, path, content=body, headers=headers(first.headers["Proof-Nonce"]))
+
+    def act(self, wallet: Wallet, grant_id: str, number: int, deed: Deed, **changes: Any) -> httpx.Response:
+        """An act at the data holder's door."""
+        named: dict[str, Any] = {"consent": CONSENT, "signer": wallet.grant_key} | changes
+        compact = sign_act(grant_id, number, deed, now=int(self.clock()), random=secrets.token_bytes, **named)
+        return self.call("POST", "/acts", content=compact, headers={"Content-Type": "application/jwt"})
 
     # ── what services do ─────────────────────────────────────────────────────────────────────
 

@@ -17,7 +17,9 @@ from consent.caller.proof import verify_proof
 from consent.errors import MessageError, ProofNonceNeeded
 from consent.grant.detail import AuthorizationDetail
 from consent.grant.grant import VerifiedGrant, verify_grant
+from consent.grant.notice import NoticeAllow, NoticeDeny, sign_notice_answer, verify_basis_request
 from consent.grant.request import VerifiedRequest, verify_request
+from consent.grant.spooled_notice import verify_spooled
 from consent.grant.use import ALLOW_SECONDS, Allow, Deny, Reason, UseRequest, sign_use_answer, verify_use_request
 from consent.grant.withdrawal import verify_withdrawal
 from consent.ledger.event import commitment, make_event
@@ -58,6 +60,9 @@ class Lies:
     signer: Signer | None = None
     log: LogWriter | None = None
     down: bool = False
+    notice: Callable[[NoticeAllow], NoticeAllow] = lambda allow: allow
+    denies_notices: str | None = None
+    notice_status: int | None = None
 
 
 @dataclass
@@ -80,6 +85,9 @@ class ScriptedConsent:
     """Hash of a use request → the first answer."""
     asked: list[str] = field(default_factory=list)
     """Use requests that came, and withdrawals."""
+    noticed: list[dict[str, Any]] = field(default_factory=list)
+    """Bodies of notices."""
+    roots: list[str] = field(default_factory=list)
     services: dict[str, int] = field(default_factory=dict)
     purposes: dict[str, int] = field(default_factory=dict)
 
@@ -189,6 +197,8 @@ class ScriptedConsent:
         return Starlette(
             routes=[
                 Route("/uses", self._uses, methods=["POST"]),
+                Route("/notices", self._notice, methods=["POST"]),
+                Route("/journal-roots", self._root, methods=["POST"]),
                 Route("/requests", self._ask, methods=["POST"]),
                 Route("/requests/{id}", self._poll, methods=["GET"]),
                 Route("/withdrawals", self._withdraw, methods=["POST"]),
@@ -237,6 +247,73 @@ class ScriptedConsent:
         except MessageError as fault:
             return JSONResponse({"error": "invalid_request", "error_description": str(fault)}, 400)
         return Response(answer, status, media_type="application/jwt")
+
+    # ── access by law ────────────────────────────────────────────────────────────────────────
+
+    def note(self, compact: str, holder: str, spooled: str | None) -> tuple[int, str]:
+        now = int(self.clock())
+        fresh_at = now
+        if spooled is not None:
+            fresh_at = verify_spooled(spooled, key_of=self.key_of, consent=self.party, holder=holder).time
+        request = verify_basis_request(compact, key_of=self.key_of, holder=holder, now=fresh_at)
+        asked = request.request
+        answer: NoticeAllow | NoticeDeny
+        if self.lies.denies_notices is not None:
+            answer = NoticeDeny((self.lies.denies_notices,), self.party, holder, now, request.digest)
+            return 403, sign_notice_answer(answer, self.signer)
+        event = self.lies.event(
+            make_event(
+                Kind.NOTICE,
+                at_milliseconds=int(self.clock() * 1000),
+                service=asked.service,
+                purpose=asked.purpose,
+                declaration=asked.declaration,
+                attributes=list(asked.attributes),
+                hash=request.digest,
+            )
+        )
+        name, salt = self.random(16), self.random(32)
+        leaf = Leaf(
+            Kind.NOTICE, 0, name, 0, NUMBERS["service"], NUMBERS["purpose"], now // 60, 0, 0, 0,
+            commitment(event, salt),
+        )  # fmt: skip
+        answer = self.lies.notice(
+            NoticeAllow(
+                notice_id=base64url.encode(name),
+                consent=self.party,
+                holder=holder,
+                issued=now,
+                basis_request_hash=request.digest,
+                event=event,
+                salt=base64url.encode(salt),
+                proof=self.prove(self.lies.leaf(leaf)),
+                release_before=now + ALLOW_SECONDS,
+            )
+        )
+        return self.lies.status(200), sign_notice_answer(answer, self.lies.signer or self.signer)
+
+    async def _notice(self, request: Request) -> Response:
+        body = await request.body()
+        if self.lies.down:
+            return JSONResponse({"error": "log_down"}, 503)
+        value = json.loads(body)
+        holder = jws.parse(value["basis_request"]).claims()["aud"]
+        if (refused := self._caller(request, body, holder)) is not None:
+            return refused
+        self.noticed.append(value)
+        if self.lies.notice_status is not None:
+            return JSONResponse({"error": "no"}, self.lies.notice_status)
+        try:
+            status, answer = await run_in_threadpool(self.note, value["basis_request"], holder, value.get("spooled"))
+        except MessageError as fault:
+            return JSONResponse({"error": "invalid_request", "error_description": str(fault)}, 400)
+        return Response(answer, status, media_type="application/jwt")
+
+    async def _root(self, request: Request) -> Response:
+        if self.lies.down:
+            return JSONResponse({"error": "log_down"}, 503)
+        self.roots.append((await request.body()).decode())
+        return JSONResponse({"state": "received"}, 201)
 
     async def _ask(self, request: Request) -> Response:
         verified = verify_request(

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Engine
 
 from atorga.serve.settings import ConfigurationError, Table
 from consent import spec
@@ -24,13 +26,14 @@ class DeclaredContent:
     """A data declaration without its owner and key, which come from elsewhere."""
 
     id: str
-    version: int
+    version: int | None
+    """None = raised by itself when something changes."""
     row_vct: str
     row_path: tuple[str, ...]
     attributes: Mapping[str, DeclaredAttribute]
 
-    def of(self, party: str, hpke: AgreementPublicKey) -> DataDeclaration:
-        return DataDeclaration(party, self.id, self.version, self.row_vct, self.row_path, hpke, dict(self.attributes))
+    def of(self, party: str, hpke: AgreementPublicKey, *, version: int) -> DataDeclaration:
+        return DataDeclaration(party, self.id, version, self.row_vct, self.row_path, hpke, dict(self.attributes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,36 @@ class RegisterTables:
     url: str
     row: Source
     attributes: Mapping[str, AttributeSource]
+
+    def tables(self, _: Engine) -> "RegisterTables":
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Values come from code of the data holder's own; the configuration says their types."""
+
+    types: Mapping[str, str]
+
+
+class Register(Protocol):
+    """A register by configuration. ``url`` is its SQLAlchemy address."""
+
+    @property
+    def url(self) -> str: ...
+
+    def tables(self, engine: Engine) -> RegisterTables:
+        """Raises ConfigurationError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a data holder has, where it lies, and how it is reduced."""
+
+    declaration: DeclaredContent
+    register: Register | Given
+    reductions: Mapping[str, Reduction]
 
 
 def read_declaration(table: Table) -> DeclaredContent:
@@ -60,7 +93,14 @@ def read_declaration(table: Table) -> DeclaredContent:
 
 
 def _declared(table: Table) -> DeclaredAttribute:
-    declared = DeclaredAttribute(table.text("category"), table.texts("resolutions"), table.texts("purposes"))
+    declared = declared_attribute(table, table.texts("resolutions"))
+    table.done()
+    return declared
+
+
+def declared_attribute(table: Table, resolutions: tuple[str, ...]) -> DeclaredAttribute:
+    """Raises ConfigurationError."""
+    declared = DeclaredAttribute(table.text("category"), resolutions, table.texts("purposes"))
     what = f"[{table.name}]"
     if not declared.resolutions or not declared.purposes:
         raise ConfigurationError(f"{what}: resolutions and purposes name at least one each")
@@ -72,8 +112,7 @@ def _declared(table: Table) -> DeclaredAttribute:
         for resolution in declared.resolutions:
             require_resolution(resolution, what=what)
 
-    _checked(table, check)
-    table.done()
+    checked(table, check)
     return declared
 
 
@@ -93,15 +132,15 @@ def read_register(table: Table) -> RegisterTables:
 def _attribute(table: Table) -> AttributeSource:
     kind = table.text("type")
     value = _source(table, "row")
-    series = _checked(table, lambda: Query(table.text("series"), "since")) if "series" in table else None
-    source = _checked(table, lambda: AttributeSource(kind, value, series))
+    series = checked(table, lambda: Query(table.text("series"), "since")) if "series" in table else None
+    source = checked(table, lambda: AttributeSource(kind, value, series))
     table.done()
     return source
 
 
 def _source(table: Table, parameter: str) -> Source | None:
     if "query" in table:
-        return _checked(table, lambda: Query(table.text("query"), parameter))
+        return checked(table, lambda: Query(table.text("query"), parameter))
     if "table" in table:
         return Lookup(table.text("table"), table.text("column"), table.text("by"), parameter)
     return None
@@ -111,12 +150,18 @@ def read_resolutions(tables: Mapping[str, Table]) -> dict[str, Reduction]:
     """``[resolutions."FAMILY:NAME"]``. Raises ConfigurationError."""
     found: dict[str, Reduction] = {}
     for name, table in tables.items():
-        family, _, rest = name.partition(":")
-        reader = _READERS.get(family)
-        if reader is None or not rest:
-            raise ConfigurationError(f'[resolutions."{name}"]: {", ".join(_READERS)} have tables, named FAMILY:NAME')
-        found[name] = _checked(table, partial(reader, table))
-        table.done()
+        found[name] = read_reduction(name, table)
+    return found
+
+
+def read_reduction(name: str, table: Table) -> Reduction:
+    """What a resolution of this name means. Raises ConfigurationError."""
+    family, _, rest = name.partition(":")
+    reader = _READERS.get(family)
+    if reader is None or not rest:
+        raise ConfigurationError(f'[resolutions."{name}"]: {", ".join(_READERS)} have tables, named FAMILY:NAME')
+    found = checked(table, partial(reader, table))
+    table.done()
     return found
 
 
@@ -147,7 +192,7 @@ def _bound(table: Table, name: str) -> int:
 _READERS: Mapping[str, Callable[[Table], Reduction]] = {"binned": _binned, "predicate": _predicate, "coarse": _coarse}
 
 
-def _checked(table: Table, make: Callable[[], Made]) -> Made:
+def checked(table: Table, make: Callable[[], Made]) -> Made:
     """What the room itself refuses becomes a sentence about the configuration."""
     try:
         return make()

@@ -35,6 +35,13 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
+    def is_list(self, key: str) -> bool:
+        return isinstance(self._values.get(key), list)
+
+    def is_integer(self, key: str) -> bool:
+        value = self._values.get(key)
+        return isinstance(value, int) and not isinstance(value, bool)
+
     def text(self, key: str, default: str | None = None) -> str:
         value = self._take(key, default)
         if not isinstance(value, str) or not value:

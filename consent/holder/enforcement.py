@@ -23,15 +23,12 @@ from consent.holder.link_store import LinkStore
 from consent.holder.purposes import require_declared
 from consent.holder.records import LeafRecord
 from consent.holder.register import Value
-from consent.holder.reply import (
+from consent.holder.reply import Refused, Released, reply_to, sealed_body
+from consent.holder.reply_codes import (
     ALLOW_NOT_PROVEN,
     CONSENT_UNAVAILABLE,
     KEYED_HASH_UNAVAILABLE,
     REGISTRY_UNAVAILABLE,
-    Refused,
-    Released,
-    reply_to,
-    sealed_body,
 )
 from consent.holder.source import Source
 from consent.log.quorum import Quorum

@@ -8,18 +8,10 @@ from consent.errors import NothingReleased
 from consent.grant.use import DataAnswer, Reason, seal_data_answer
 from consent.holder import journal
 from consent.holder.journal import Recorded
+from consent.holder.reply_codes import REGISTER_UNAVAILABLE
 from identity.codec import strict_json
 from identity.keys.agreement import AgreementPublicKey
 from identity.keys.signer import Signer
-
-# Codes of NothingReleased.
-CONSENT_UNAVAILABLE = "consent_unavailable"
-ALLOW_NOT_PROVEN = "allow_not_proven"
-REGISTER_UNAVAILABLE = "register_unavailable"
-REGISTRY_UNAVAILABLE = "registry_unavailable"
-BASES_UNAVAILABLE = "bases_unavailable"
-KEYED_HASH_UNAVAILABLE = "keyed_hash_unavailable"
-SPOOL_FULL = "spool_full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,13 +59,20 @@ class Published:
         self, service: str, identifier: str, key_of: Callable[[str], PublicKey]
     ) -> PurposeDeclaration:
         """The declaration ``id@version`` that this service signed. Raises MessageError, PeerUnavailable."""
+        return self.signed_purpose(service, identifier, key_of)[0]
+
+    def signed_purpose(
+        self, service: str, identifier: str, key_of: Callable[[str], PublicKey]
+    ) -> tuple[PurposeDeclaration, str]:
+        """The same with the hash of its JWS, by which a basis approves it."""
         for lists in self._known_then_fresh():
             for compact in lists.declarations:
                 claims = _claims(compact, spec.TYP_PURPOSE_DECLARATION, service)
                 if claims is not None and f"{claims.get('id')}@{claims.get('version')}" == identifier:
                     # One that its owner did not sign is no declaration; a right one may stand behind it.
                     with suppress(MessageError):
-                        return verify_purpose_declaration(compact, key_of)[0]
+                        declared, message = verify_purpose_declaration(compact, key_of)
+                        return declared, message.digest
         raise MessageError("purpose declaration: the service has none of this name and version")
 
     def data_declaration(

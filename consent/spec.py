@@ -46,6 +46,11 @@ INFO_OPENING = b"atorga/v1/opening"
 INFO_OFFICERS = b"atorga/v1/officers"
 TAG_LINK = "atorga/link/v1"
 TAG_ACCOUNT = "atorga/account/v1"
+TAG_ACCREDITATION = "atorga/accreditation/v1"
+
+# Credential types that consent itself reads.
+VCT_ACCREDITATION = "urn:atorga:accreditation:1"
+VCT_MANDATE = "urn:atorga:mandate:1"
 
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_NAME = 64

@@ -16,10 +16,13 @@ from identity.codec import members
 
 READABLE = "readable"
 LEVELS = ("hidden", "discoverable", READABLE)
-MODES = ("view", "store", "query", "stream")
+STREAM = "stream"
+MODES = ("view", "store", "query", STREAM)
 ONETIME = "onetime"
 FETCHES = (ONETIME, "periodic")
 ON_CHANGE = ("follow", "freeze", "ask")
+
+MAX_VCT = 256
 
 MAX_USES = 65_535
 """What the leaf's two bytes can say."""
@@ -33,7 +36,7 @@ _MEMBERS = frozenset(
     {"type", "locations", "identifier", "procedure", "purpose", "datatypes", "terms", "level", "mode", "fetch",
      "period", "data_life_seconds", "on_change"}
 )  # fmt: skip
-_OPTIONAL = frozenset({"frequency", "max_uses"})
+_OPTIONAL = frozenset({"frequency", "max_uses", "grantee"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,15 @@ class Frequency:
 
     max: int
     seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grantee:
+    """Besides the service that asks: any that presents a credential of this type, by this accreditor, at every use."""
+
+    vct: str
+    accreditor: str
+    """Registry id of the party whose issuer must have signed the credential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,7 @@ class AuthorizationDetail:
     not_after: int
     data_life_seconds: int
     on_change: str
+    grantee: Grantee | None = None
 
     @classmethod
     def parse(cls, value: Any, *, what: str) -> "AuthorizationDetail":
@@ -100,6 +113,7 @@ class AuthorizationDetail:
                     value, "data_life_seconds", what=what, minimum=1, maximum=MAX_SECONDS
                 ),
                 on_change=_one_of(value, "on_change", ON_CHANGE, what),
+                grantee=_grantee(value, what),
             )
         if value["type"] != spec.DETAIL_TYPE:
             raise MessageError(f"{what}: the type is not {spec.DETAIL_TYPE}")
@@ -129,6 +143,8 @@ class AuthorizationDetail:
         value["period"] = {"not_before": self.not_before, "not_after": self.not_after}
         value["data_life_seconds"] = self.data_life_seconds
         value["on_change"] = self.on_change
+        if self.grantee is not None:
+            value["grantee"] = {"vct": self.grantee.vct, "accreditor": self.grantee.accreditor}
         return value
 
     @property
@@ -140,6 +156,11 @@ class AuthorizationDetail:
     def use_limit(self) -> int | None:
         """How often it may be used at most: once where it is fetched once, whatever ``max_uses`` says."""
         return 1 if self.fetch == ONETIME else self.max_uses
+
+    @property
+    def lets_read(self) -> bool:
+        """Whether a service may read values by asking for them: at level readable, and not only as a stream."""
+        return self.level == READABLE and self.mode != STREAM
 
     def without(self, names: frozenset[str]) -> "AuthorizationDetail":
         """The detail after these attributes were dropped or withdrawn."""
@@ -179,6 +200,17 @@ def _frequency(value: Mapping[str, Any], what: str) -> Frequency | None:
     return Frequency(
         members.integer(frequency, "max", what=what, minimum=1, maximum=MAX_USES),
         members.integer(frequency, "seconds", what=what, minimum=1, maximum=MAX_FREQUENCY_SECONDS),
+    )
+
+
+def _grantee(value: Mapping[str, Any], what: str) -> Grantee | None:
+    if "grantee" not in value:
+        return None
+    grantee = members.mapping(value, "grantee", what=what)
+    exact(grantee, what, frozenset({"vct", "accreditor"}))
+    return Grantee(
+        members.text(grantee, "vct", what=what, max_length=MAX_VCT),
+        members.text(grantee, "accreditor", what=what, max_length=spec.MAX_PARTY_ID),
     )
 
 

@@ -8,7 +8,7 @@ from consent.grant.detail import AuthorizationDetail
 Resolutions = Mapping[str, tuple[str, ...]]
 """Per attribute the data declaration's resolutions, finest first."""
 
-_EQUAL = ("holder", "identifier", "procedure", "purpose", "datatypes", "level", "mode", "fetch", "on_change")
+_EQUAL = ("holder", "identifier", "procedure", "purpose", "datatypes", "level", "mode", "fetch", "on_change", "grantee")
 
 
 def check_not_wider(
@@ -16,8 +16,8 @@ def check_not_wider(
 ) -> None:
     """Raises MessageError unless ``given`` is ``asked`` or narrower.
 
-    Equal: type, locations, identifier, procedure, purpose, level, mode, fetch, on_change, the
-    order of datatypes, each ``optional``. Narrower or equal: attributes (required ones stay),
+    Equal: type, locations, identifier, procedure, purpose, level, mode, fetch, on_change, grantee,
+    the order of datatypes, each ``optional``. Narrower or equal: attributes (required ones stay),
     resolutions, period, data_life_seconds, max_uses, frequency.
     """
     for name in _EQUAL:

@@ -24,6 +24,8 @@ ALLOW_SECONDS = 5
 SKEW_SECONDS = 2
 MAX_PROOF = 32_768
 MAX_SUBJECT_BYTES = 1_024
+MAX_ACCREDITATION = 16_384
+"""Characters of a presentation: a credential, one disclosure or two, a key binding."""
 
 REASONS = (
     "not_yet_valid", "expired", "paused", "withdrawn", "revoked", "invalidated", "other_purpose",
@@ -49,6 +51,8 @@ class UseRequest:
     attributes: tuple[str, ...]
     expected_subject: str | None
     reply_key: AgreementPublicKey
+    accreditation: str | None = None
+    """An SD-JWT VC presentation, where another service than the grant's asks (``consent.grant.accreditation``)."""
 
     def claims(self) -> dict[str, Any]:
         claims: dict[str, Any] = {
@@ -64,6 +68,8 @@ class UseRequest:
         }
         if self.expected_subject is not None:
             claims["expected_subject"] = self.expected_subject
+        if self.accreditation is not None:
+            claims["accreditation"] = self.accreditation
         return claims | {"reply_key": self.reply_key.jwk()}
 
 
@@ -104,7 +110,7 @@ def verify_use_request(
 
 def _use_request(claims: Mapping[str, Any]) -> UseRequest:
     required = {"iss", "aud", "jti", "iat", "exp", "grant_id", "purpose", "procedure", "attributes", "reply_key"}
-    exact(claims, _REQUEST, required, frozenset({"expected_subject"}))
+    exact(claims, _REQUEST, required, frozenset({"expected_subject", "accreditation"}))
     with reading(_REQUEST):
         return UseRequest(
             service=members.text(claims, "iss", what=_REQUEST, max_length=spec.MAX_PARTY_ID),
@@ -122,6 +128,9 @@ def _use_request(claims: Mapping[str, Any]) -> UseRequest:
             if "expected_subject" in claims
             else None,
             reply_key=AgreementPublicKey.from_jwk(members.mapping(claims, "reply_key", what=_REQUEST)),
+            accreditation=members.text(claims, "accreditation", what=_REQUEST, max_length=MAX_ACCREDITATION)
+            if "accreditation" in claims
+            else None,
         )
 
 

@@ -219,3 +219,36 @@ class NotedWithdrawal(Table, table=True):
     attributes: str
     """JSON list, or ``null`` for all."""
     expires: int = Field(sa_type=BigInteger, index=True)
+
+
+class Accreditation(Table, table=True):
+    """That a service holds a credential of an accreditor, as it showed it (ADR 0009, D13); the presentation is not kept."""
+
+    __tablename__ = "accreditation"
+    __table_args__ = {"sqlite_with_rowid": False}
+    service: str = Field(primary_key=True)
+    """Registry id; so is ``accreditor``."""
+    vct: str = Field(primary_key=True)
+    accreditor: str = Field(primary_key=True)
+    issuer: str
+    until: int = Field(sa_type=BigInteger)
+    status_uri: str
+    status_index: int = Field(sa_type=BigInteger)
+
+
+class Mandate(Table, table=True):
+    """Who may act for an account by a credential (ADR 0009, D14): the key that proves it, and for what."""
+
+    __tablename__ = "mandate"
+    mandate_id: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    account: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    thumbprint: str = Field(unique=True)
+    jwk: str
+    role: str
+    verbs: str
+    """JSON list; so is ``purposes``."""
+    purposes: str
+    until: int = Field(sa_type=BigInteger)
+    issuer: str
+    status_uri: str
+    status_index: int = Field(sa_type=BigInteger)

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from consent.errors import CallerUnproven, OutOfService
+from consent.errors import CallerUnproven, MessageError, OutOfService
+from consent.grant.accreditation import VerifiedAccreditation, VerifyAccreditation, may_use
 from consent.grant.decision import GrantState, State, refusals
-from consent.grant.detail import READABLE, AuthorizationDetail
+from consent.grant.detail import AuthorizationDetail
 from consent.grant.use import (
     ALLOW_SECONDS,
     Allow,
@@ -44,6 +45,7 @@ from consent.service.parties import Listed, Parties
 from consent.service.sequencer import Sequencer
 from consent.service.use_case import Plan, Rules, UseCase
 from identity.codec import base64url
+from identity.errors import IdentityError
 from identity.trust import spec as registry_spec
 from identity.trust.registry import Party
 
@@ -83,8 +85,11 @@ class Deciding(Rules):
         sequencer: Sequencer,
         cosigning: Cosigning,
         spend: Callable[[SpentProof], None],
+        verify_accreditation: VerifyAccreditation | None = None,
     ) -> None:
-        """``spend`` raises CallerUnproven where a proof was used before."""
+        """``spend`` raises CallerUnproven where a proof was used before. Without ``verify_accreditation`` a grant is
+        for the service it names and no other.
+        """
         self._operator = operator
         self._grants = grants
         self._lane = lane
@@ -95,6 +100,7 @@ class Deciding(Rules):
         self._waiters = LeafWaiters(sequencer)
         self._cosigning = cosigning
         self._spend = spend
+        self._verify_accreditation = verify_accreditation
         self._held = HeldAnswers()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="refusing")
 
@@ -116,7 +122,7 @@ class Deciding(Rules):
         1. The use request: its service's signature, its time. No grant is looked at before.
         2. ``proof`` is spent, whatever comes of it, in the transaction of the use or alone.
         3. The caller is the data holder it is made for, and the grant is between that data holder and
-           that service: else one uniform answer.
+           that service, or one that shows the accreditation which the grant asks for: else one uniform answer.
         4. A repeat gets its first answer while that may be acted on; another request under its jti none.
         5. What the procedure needs today, and the row: one conditional statement, which also spends
            (service, jti) and writes the event.
@@ -129,10 +135,12 @@ class Deciding(Rules):
             # 2, 3
             await self._in_thread(self._spend_if, proof)
             return self._deny(caller, verified, (UNKNOWN,))
+        accreditation = await self._accredited(verified)
         for _ in range(ATTEMPTS):
             case = UseCase(
                 caller, verified, proof,
                 rules=self, operator=self._operator, entries=self._entries, waiters=self._waiters,
+                accreditation=accreditation,
             )  # fmt: skip
             # 2 to 5
             outcome = await self._submit(case)
@@ -152,6 +160,18 @@ class Deciding(Rules):
                     continue
         raise OutOfService("grant: it changes faster than it can be decided on")
 
+    async def _accredited(self, verified: VerifiedUseRequest) -> VerifiedAccreditation | None:
+        """What the request shows of its service. One that does not hold shows nothing. Raises OutOfService."""
+        request, verify = verified.request, self._verify_accreditation
+        if request.accreditation is None or verify is None:
+            return None
+        try:
+            return await self._in_thread(verify, request.accreditation, request.service, request.holder, request.id)
+        except MessageError:
+            return None
+        except IdentityError as fault:
+            raise OutOfService(f"accreditation: {fault}") from None
+
     async def _submit(self, case: UseCase) -> Refused | int:
         try:
             self._lane.submit(case)
@@ -164,17 +184,18 @@ class Deciding(Rules):
     def plan(self, case: UseCase, row: HotRow | None, body: GrantBody | None) -> Plan:
         request, numbers = case.request, self._catalogue.parties()
         # 3
-        theirs = (numbers.get(case.holder.id), numbers.get(request.service))
-        if row is None or body is None or (row.holder, row.service) != theirs:
+        if row is None or body is None or row.holder != numbers.get(case.holder.id):
+            return Plan(reasons=(UNKNOWN,))
+        detail, service = detail_in_force(row, body), self._catalogue.party_id(row.service)
+        if not may_use(detail, granted_to=service, request=request, shown=case.accreditation):
             return Plan(reasons=(UNKNOWN,))
         # 4
         held = self._held.find(row.service, request.id, now=case.now)
         if held is not None and held.request_hash == case.verified.digest and _still_stands(held, row):
             return Plan(held=held)
         # 5
-        detail = detail_in_force(row, body)
         names = Names(request.service, detail.purpose, body.opening_key)
-        reasons = self._reasons(case, row, detail)
+        reasons = self._reasons(case, row, detail, service)
         if reasons:
             return Plan(reasons=reasons, names=names, detail=detail)
         mask = mask_of(detail.datatypes, request.attributes)
@@ -182,10 +203,11 @@ class Deciding(Rules):
             wanted=Wanted(row.service, row.holder, row.purpose, mask, row.act),
             names=names,
             detail=detail,
-            sensitive=self._catalogue.is_sensitive(request.service, detail),
+            sensitive=self._catalogue.is_sensitive(service, detail),
         )
 
-    def _reasons(self, case: UseCase, row: HotRow, detail: AuthorizationDetail) -> tuple[Reason, ...]:
+    def _reasons(self, case: UseCase, row: HotRow, detail: AuthorizationDetail, service: str) -> tuple[Reason, ...]:
+        """``service``: whose declaration the grant rests on, whoever asks."""
         request = case.request
         reasons = list(
             refusals(
@@ -195,7 +217,7 @@ class Deciding(Rules):
                 now=case.now,
             )
         )
-        needed = self._catalogue.newest_need(request.service, detail)
+        needed = self._catalogue.newest_need(service, detail)
         if (
             request.procedure != detail.procedure
             or needed is None
@@ -204,8 +226,8 @@ class Deciding(Rules):
             reasons.append(Reason("other_purpose"))
         elif row.state == GIVEN:
             # The procedure may need less today than when it was asked for; a grant that is not
-            # readable lets nothing be read.
-            allowed = needed.datatypes if detail.level == READABLE else ()
+            # readable, or a stream only, lets nothing be read.
+            allowed = needed.datatypes if detail.lets_read else ()
             reasons.extend(Reason("attribute_not_granted", name) for name in request.attributes if name not in allowed)
         return tuple(dict.fromkeys(reasons))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from consent.errors import OutOfService
+from consent.grant.accreditation import VerifiedAccreditation
 from consent.grant.detail import AuthorizationDetail
 from consent.grant.use import Reason, UseRequest, VerifiedUseRequest
 from consent.ledger.grant_row import Entry, GrantBody, HotRow
@@ -55,9 +56,11 @@ class UseCase:
         operator: Operator,
         entries: EntryMaker,
         waiters: LeafWaiters,
+        accreditation: VerifiedAccreditation | None = None,
     ) -> None:
         self.holder = holder
         self.verified = verified
+        self.accreditation = accreditation
         self.proof = proof
         self.grant_id = base64url.decode(verified.request.grant_id)
         self.jti = base64url.decode(verified.request.id)

@@ -222,7 +222,7 @@ class NotedWithdrawal(Table, table=True):
 
 
 class Accreditation(Table, table=True):
-    """That a service holds a credential of an accreditor, as it showed it (ADR 0009, D13); the presentation is not kept."""
+    """That a service holds an accreditor's credential (ADR 0009, D13); the presentation is not kept."""
 
     __tablename__ = "accreditation"
     __table_args__ = {"sqlite_with_rowid": False}

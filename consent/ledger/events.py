@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from consent.ledger.schema import for_reading
+from consent.ledger.spreading import HOUR
 
 RUN = 1_024
 """Leaves read at once."""
@@ -95,6 +96,14 @@ class EventStore:
                 {"account": account, "after": after, "at_most": at_most},
             ).all()
         return [TimelineItem(bytes(row[0]), *row[1:]) for row in rows]
+
+    def closed_lately(self, account: int, *, now: int) -> bool:
+        """Whether the leaf of a further closing of this account will wait; ``now`` in milliseconds."""
+        with self._reader.begin() as connection:
+            last = connection.execute(
+                text("SELECT last FROM account_closing WHERE account = :account"), {"account": account}
+            ).scalar()
+        return last is not None and int(last) > now - HOUR
 
     def _one(self, condition: str, values: dict[str, object]) -> PlacedEvent | None:
         with self._reader.begin() as connection:

@@ -37,7 +37,7 @@ class LogTurn:
             return not self._shared
         try:
             return bool(self._session.exec_driver_sql("SELECT 1").scalar())
-        except SQLAlchemyError:
+        except (SQLAlchemyError, OSError):
             self.release()
             return False
 

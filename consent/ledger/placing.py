@@ -16,9 +16,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, bindparam, text
 
 from consent.errors import LedgerConflict
-from consent.ledger.grant_row import TO_SPREAD
+from consent.ledger.grant_row import PROMISE_SLACK_SECONDS
 from consent.ledger.leaf import DAY_ONLY, GROUPED, Leaf
-from consent.ledger.spreading import HOUR, below, due
+from consent.ledger.spreading import HOUR, below
 from identity.randomness import Random
 
 BATCH = 1_024
@@ -45,6 +45,11 @@ class _Waiting:
     leaf: bytes
     due: int
     promised: int | None
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it has to wait was not decided yet."""
+        return self.due < 0
 
     @property
     def is_counted(self) -> bool:
@@ -75,12 +80,14 @@ class Placing:
             found = connection.execute(_DUE, {"now": now, "batch": BATCH}).all()
             if not found:
                 return Placed(0, ())
-            first, minute = self._next or _next_place(connection)
-            self._next = None
-            minute = max(minute, now // 60_000)
             chosen = [_Waiting(*row[:5]) for row in found]
             if found[0][5] or any(one.due for one in chosen):
                 chosen = self._spread(connection, chosen, now)
+            if not chosen:
+                return Placed(0, ())
+            first, minute = self._next or _next_place(connection)
+            self._next = None
+            minute = max(minute, now // 60_000)
             leaves = tuple(_at_minute(one.leaf, minute) for one in chosen)
             self._store(connection, chosen, leaves, first, minute)
         self._next = (first + len(leaves), minute)
@@ -98,11 +105,11 @@ class Placing:
             account = accounts.get(one.grant_id) if one.due and one.grant_id is not None else None
             if account is None:
                 continue
-            if account in here or (one.due == TO_SPREAD and account in closed):
+            if account in here or (one.is_closing and account in closed):
                 later[one.sequence] = one
                 continue
             here.add(account)
-            if one.due == TO_SPREAD:
+            if one.is_closing:
                 closed.add(account)
                 connection.execute(_CLOSED, {"account": account, "last": now})
         chosen = {one.sequence: one for one in found if one.sequence not in later}
@@ -110,7 +117,7 @@ class Placing:
             later.pop(one.sequence, None)
             chosen[one.sequence] = one
         for one in later.values():
-            connection.execute(_LATER, {"sequence": one.sequence, **self._another_time(one, now)})
+            connection.execute(_LATER, {"sequence": one.sequence, "due": self._another_time(one, now)})
         return [chosen[sequence] for sequence in sorted(chosen)]
 
     def _needed_before(
@@ -122,14 +129,12 @@ class Placing:
             return []
         rows = connection.execute(_STILL_WAITING, {"now": now, "ids": list(last)}).all()
         waiting = [*later, *(_Waiting(*row) for row in rows)]
-        return [one for one in waiting if one.sequence < last.get(one.grant_id, 0)]
+        return [one for one in waiting if one.grant_id is not None and one.sequence < last.get(one.grant_id, 0)]
 
-    def _another_time(self, one: _Waiting, now: int) -> dict[str, int]:
-        if one.due == TO_SPREAD:
-            return {"due": due(now, self._random), "promised": (now + HOUR) // 1000}
-        promised = one.promised or now // 1000
-        left = max(promised * 1000 - now, LATE_MILLISECONDS)
-        return {"due": now + 1 + below(left, self._random), "promised": promised}
+    def _another_time(self, one: _Waiting, now: int) -> int:
+        """Before the promise is due; after an outage that broke it, soon, and still apart."""
+        left = (one.promised or 0) * 1000 - PROMISE_SLACK_SECONDS * 1000 * one.is_closing - now
+        return now + 1 + below(max(left, LATE_MILLISECONDS), self._random)
 
     def _store(
         self, connection: Connection, chosen: Sequence[_Waiting], leaves: Sequence[bytes], first: int, minute: int
@@ -205,7 +210,7 @@ _CLOSED = text(
     "INSERT INTO account_closing (account, last) VALUES (:account, :last) "
     "ON CONFLICT (account) DO UPDATE SET last = excluded.last"
 )
-_LATER = text("UPDATE event SET due = :due, promised = :promised WHERE sequence = :sequence")
+_LATER = text("UPDATE event SET due = :due WHERE sequence = :sequence")
 _PLACE = text("UPDATE event SET leaf_index = :place, leaf = :leaf WHERE sequence = :sequence AND leaf_index IS NULL")
 # One statement for the batch: a statement a leaf would be a journey to the server for each.
 _PLACE_POSTGRESQL = text(

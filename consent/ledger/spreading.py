@@ -1,4 +1,4 @@
-"""When leaves of bulk acts get their places: by independent random delays, no two of an account in one batch (DESIGN §8).
+"""When leaves of bulk acts get their places (DESIGN §8): after independent random delays.
 
 Acts take effect at once; only their leaves wait. Else whoever reads the log would see which grants
 are one resident's: a wallet that ends twelve of them within a second.

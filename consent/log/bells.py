@@ -34,12 +34,15 @@ class Bells:
         self._as_writer: int | None = None
         self._others: dict[str, int] = {}
         self._to_writer: int | None = None
-        self._rung = False
+        self._rung = self._closed = False
         self._poll = select.poll()
         self._poll.register(self._own, select.POLLIN)
 
     def close(self) -> None:
         """Takes the bell away; whoever waits is to have ended."""
+        if self._closed:
+            return
+        self._closed = True
         self.stop_answering()
         (self._folder / self._name).unlink(missing_ok=True)
         for handle in (self._own, *self._others.values(), *(() if self._to_writer is None else (self._to_writer,))):
@@ -57,7 +60,7 @@ class Bells:
 
     def ring_own(self) -> None:
         """Wakes this process's waiter."""
-        if not self._rung:
+        if not self._rung and not self._closed:
             self._rung = True
             _ring(self._own)
 
@@ -80,6 +83,8 @@ class Bells:
 
     def ring_writer(self) -> bool:
         """Whether a writer hears it."""
+        if self._closed:
+            return False
         if self._to_writer is None:
             self._to_writer = _open(self._folder / WRITER)
         if self._to_writer is not None and not _ring(self._to_writer):

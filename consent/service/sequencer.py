@@ -278,9 +278,13 @@ class Sequencer:
         return True
 
     def _recover(self) -> None:
+        """The files up to the database; whoever waits for what came so is told as well."""
+        before = self._writer.size
         self._writer.recover(
             lambda index: self._events.leaves_from(self._first + index), self._events.size() - self._first
         )
+        if self._writer.size > before:
+            self._tell_of(before)
 
     def _begin(self) -> None:
         self._placing.begin()
@@ -373,12 +377,16 @@ class Sequencer:
         except OSError:
             # There is no log yet, or its files are just not to be had: nothing new is known.
             return
-        size = self._writer.size
-        if size > before:
-            first = max(before, size - KEPT_PLACES)
-            self._keep(first, self._writer.entries(first, size))
+        if self._writer.size > before:
+            self._tell_of(before)
         elif changed:
             self.nudge()
+
+    def _tell_of(self, before: int) -> None:
+        """What the log has beyond ``before``; of very much, the newest."""
+        size = self._writer.size
+        first = max(before, size - KEPT_PLACES)
+        self._keep(first, self._writer.entries(first, size))
 
     def _look_after_writer(self) -> None:
         """Nobody rang: has the writer died, or does it log nothing?"""

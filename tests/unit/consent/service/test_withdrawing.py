@@ -44,7 +44,31 @@ def test_withdrawing_the_rest_is_a_whole_withdrawal(wallet: Wallet, held: Held) 
     assert wallet.withdraw(held, "income.band").json()["attributes"] == ["household.size"]
     value = wallet.withdraw(held, "household.size").json()
     assert value["state"] == "withdrawn" and "attributes" not in value
-    assert verify_leaf_proof(value["proof"], wallet.city.vkey).leaf.kind is Kind.WITHDRAW
+    # The second closing of this account within the hour: its leaf waits, and is promised.
+    assert "proof" not in value
+    assert verify_promise(value["promise"], wallet.city.vkey).leaf.kind is Kind.WITHDRAW
+
+
+def test_a_second_closing_waits_its_time_and_keeps_its_promise(wallet: Wallet, held: Held) -> None:
+    city, other = wallet.city, wallet.give()
+    assert "proof" in wallet.withdraw(held).json()
+    value = wallet.withdraw(other).json()
+    assert value["state"] == "withdrawn" and "proof" not in value
+    assert city.use(city.use_request(other.id)).status_code == 403, "it takes effect at once"
+    promise = verify_promise(value["promise"], city.vkey)
+    assert promise.due == NOW + 3_600
+    assert wallet.withdraw(other).json()["promise"] == value["promise"], "the first word stands"
+    receipts = wallet.call("GET", f"/me/grants/{other.id}").json()["receipts"]
+    (last,) = [one["id"] for one in receipts if one["kind"] == "withdraw"]
+    served = wallet.call("GET", f"/me/receipts/{last}").json()
+    assert (served["leaf_index"], served["promise"]) == (None, value["promise"])
+    city.clock.now = promise.due  # type: ignore[attr-defined]
+    city.office.sequencer.wake()
+    until = time.monotonic() + 10
+    while (served := wallet.call("GET", f"/me/receipts/{last}").json())["leaf_index"] is None:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert promise.is_kept_by(verify_leaf_proof(served["tlog_proof"], city.vkey).leaf)
 
 
 def test_the_service_sees_what_is_left(wallet: Wallet, held: Held) -> None:
@@ -99,7 +123,7 @@ def test_without_the_log_it_takes_effect_with_a_promise(
     assert answer.status_code == 200
     value = answer.json()
     promise = verify_promise(value["promise"], city.vkey)
-    assert (value["state"], promise.due, "proof" in value) == ("withdrawn", NOW + 60, False)
+    assert (value["state"], promise.due, "proof" in value) == ("withdrawn", NOW + 3_600, False)
     assert (promise.leaf.kind, base64url.encode(promise.leaf.id)) == (Kind.WITHDRAW, held.id)
     assert wallet.call("GET", f"/me/grants/{held.id}").json()["state"] == "withdrawn"
     receipts = wallet.call("GET", f"/me/grants/{held.id}").json()["receipts"]

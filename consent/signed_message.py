@@ -1,7 +1,6 @@
 """What all signed messages of WIRE section C have in common: exact header, one key, strict claims."""
 
-from collections.abc import Callable, Iterator, Mapping, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +28,25 @@ class SignedMessage:
         return jws.digest(self.compact)
 
 
-@contextmanager
-def reading(what: str, error: type[MessageError] = MessageError) -> Iterator[None]:
-    """Turns a refusal of the layers below into ``error`` about ``what``."""
-    try:
-        yield
-    except IdentityError as fault:
-        text = str(fault)
-        raise error(text if text.startswith(what) else f"{what}: {text}") from None
+class reading:  # noqa: N801  # reads as the verb it is: ``with reading("grant"):``
+    """Turns a refusal of the layers below into ``error`` about ``what``.
+
+    A class and not a generator: every message passes through some ten of them.
+    """
+
+    __slots__ = ("_error", "_what")
+
+    def __init__(self, what: str, error: type[MessageError] = MessageError) -> None:
+        self._what = what
+        self._error = error
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
+        if isinstance(fault, IdentityError):
+            text = str(fault)
+            raise self._error(text if text.startswith(self._what) else f"{self._what}: {text}") from None
 
 
 def verify_by_kid(

@@ -1,6 +1,7 @@
 """Server nonces of the caller proof (WIRE C1): stateless, valid 5 minutes, for any request of any key."""
 
 import hmac
+from functools import lru_cache
 from hashlib import sha256
 
 from identity.codec import base64url
@@ -16,6 +17,8 @@ class Nonces:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        # One a second is given out, to everybody; those of the last minutes come back.
+        self._at = lru_cache(maxsize=2 * NONCE_SECONDS)(self._made_at)
 
     def fresh(self, now: int) -> str:
         return base64url.encode(self._at(now))
@@ -30,6 +33,6 @@ class Nonces:
         made = int.from_bytes(raw[:_TIME_BYTES], "big")
         return hmac.compare_digest(raw, self._at(made)) and made - NONCE_SECONDS < now < made + NONCE_SECONDS
 
-    def _at(self, time: int) -> bytes:
+    def _made_at(self, time: int) -> bytes:
         stamp = time.to_bytes(_TIME_BYTES, "big")
         return stamp + hmac.digest(self._secret, b"atorga/proof-nonce/v1" + stamp, sha256)[:_MAC_BYTES]

@@ -22,6 +22,9 @@ KEPT_TILES = 256
 KEPT_ROOTS = 16_384
 """Roots of complete subtrees kept for proofs, some 3 MiB: a batch's leaves share nearly all of their paths."""
 
+KEPT_BUNDLES = 32
+"""Finished bundles kept in memory: who waited for a leaf asks for it when its bundle may just have become full."""
+
 NEAR_ENTRIES = 4_096
 """So many new entries are added to the tree at hand; beyond them reading its right edge is less work."""
 
@@ -46,6 +49,7 @@ class LogView:
         self.key = key
         self._head = Head(0, (), (), "")
         self._finished_tile = lru_cache(maxsize=KEPT_TILES)(self._read_finished_tile)
+        self._finished_bundle = lru_cache(maxsize=KEPT_BUNDLES)(self._read_finished_bundle)
         self._roots: dict[tuple[int, int], bytes] = {}
         """(level, index) of a complete subtree → its root, which no later leaf changes."""
 
@@ -123,6 +127,9 @@ class LogView:
     def _bundle(self, head: Head, bundle: int) -> tuple[bytes, ...] | list[bytes]:
         if bundle == head.size // tile.WIDTH:
             return head.last_entries
+        return self._finished_bundle(bundle)
+
+    def _read_finished_bundle(self, bundle: int) -> list[bytes]:
         return tile.parse_bundle((self._folder / tile.bundle_path(bundle)).read_bytes(), tile.WIDTH)
 
     # ── opening ──────────────────────────────────────────────────────────────────────────────

@@ -85,9 +85,11 @@ def create_app(office: Office, *, beside: Sequence[AbstractContextManager[Any]] 
         # The traceback goes to the server's log by itself; it holds no values.
         return _response(fault_reply(500, "server_error"), office)
 
+    # Routes are tried in their order: what is asked most comes first.
+    in_order = sorted(served, key=lambda address: not iscoroutinefunction(address.handle))
     return Starlette(
         routes=[
-            *(_route(address, office, slow if address.slow else quick) for address in served),
+            *(_route(address, office, slow if address.slow else quick) for address in in_order),
             *log_routes(office.log_folder, office.period),
             Route("/openapi.json", document, methods=["GET"]),
         ],

@@ -8,7 +8,6 @@ from consent.ledger.grant_row import GIVEN, PAUSED, GrantBody, HotRow
 from consent.ledger.leaf import names_of
 from identity.codec import strict_json
 
-
 KEPT_DETAILS = 4_096
 """Read details kept, some 10 MiB: grants that are used again and again are not read again and again."""
 

@@ -24,13 +24,12 @@ def canonicalize(value: Any) -> bytes:
         raise EncodingError(f"JCS: {fault}") from None
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     """Whether Python's encoder writes it as RFC 8785 does."""
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if isinstance(value, str | bool) or value is None:
         return True
-    if kind is int:
+    if isinstance(value, int):
         return -MAX_INTEGER <= value <= MAX_INTEGER
-    if kind is dict:
-        return all(type(name) is str and name.isascii() and _is_plain(member) for name, member in value.items())
-    return kind is list and all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and name.isascii() and _is_plain(one) for name, one in value.items())
+    return isinstance(value, list) and all(map(_is_plain, value))

@@ -65,6 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from atorga import audit
 
         return audit.run(given)
+    if given.command == "reconcile":
+        from atorga import reconcile
+
+        return reconcile.run(given)
+    if given.command == "explorer":
+        from atorga.explorer.command import run as explore
+
+        return explore(given)
     if given.command == "town":
         from atorga.town import command
 

@@ -81,7 +81,8 @@ def build(texts: Texts) -> Parser:
     _card_options(login, texts)
 
     _consent(group("consent"), add, texts)
-    add(commands, "timeline", "timeline:run")
+    timeline = add(commands, "timeline", "timeline:run")
+    timeline.add_argument("--evidence", metavar="FILE", type=Path, help=texts("help.evidence"))
     add(commands, "history", "history:run")
 
     verify = add(group("receipt"), "verify", "receipt:verify")

@@ -3,15 +3,19 @@
 from typing import Any
 
 from consent.ledger.leaf import Kind
+from identity.codec import strict_json
 from wallet_cli import errand
-from wallet_cli.consents import account, journal, timeline
-from wallet_cli.consents.journal import Release
+from wallet_cli.consents import account, journal, labels, timeline, usage
+from wallet_cli.consents.entry import Entry, Finding
+from wallet_cli.consents.journal import Journals, Release
 from wallet_cli.consents.parties import HOLDER
-from wallet_cli.consents.timeline import Entry, Finding, Timeline
+from wallet_cli.consents.timeline import Timeline
+from wallet_cli.consents.usage import Total, Usage
 from wallet_cli.errand import Errand
 from wallet_cli.errors import ConsentRefused, NetworkError
 from wallet_cli.invocation import Invocation
-from wallet_cli.store import consents
+from wallet_cli.store import consents, key_file, watch
+from wallet_cli.store.watch import Evidence
 from wallet_cli.terminal import plain
 
 
@@ -19,29 +23,36 @@ def run(call: Invocation) -> None:
     """Says everything that does not hold, loudly, and then fails."""
     with errand.begun(call) as work:
         # The journals first: what was released by then was logged before, so the timeline has it.
-        releases = _releases(work)
+        journals = _journals(work)
         timelines = [timeline.read(work, at) for at in account.all_held(work)]
         entries = [entry for one in timelines for entry in one.entries]
+        grants = {grant.grant_id: grant for grant in consents.grants(work.store)}
+        laws = {leaf: law for one in timelines for leaf, law in one.laws.items()}
+        used = usage.usages(entries, grants, journals.releases, laws)
         findings = [finding for one in timelines for finding in one.findings]
-        findings += journal.compare(releases, entries)
-        if not entries:
-            work.say("timeline.empty")
-        for entry in sorted(entries, key=lambda one: (one.time, one.counter)):
-            _say(work, entry, releases)
-        if unreadable := sum(one.unreadable for one in timelines):
-            work.terminal.say(work.texts.count("timeline.unreadable", unreadable))
-        _say_witnesses(work, timelines)
+        holders = {grant_id: grant.holder for grant_id, grant in grants.items()}
+        findings += journal.compare(journals, entries, holders)
+        _show(work, entries, {(one.entry.grant_id, one.entry.counter, one.entry.leaf_index): one for one in used})
+        totals = usage.totals(used)
+        _say_totals(work, totals)
+        _say_what_is_missing(work, timelines)
         for finding in findings:
-            work.warn(f"finding.{finding.code}", id=finding.grant_id)
-            work.terminal.warn(f"  ({plain(finding.detail)})")
-    if findings:
-        raise ConsentRefused(_code(findings), "; ".join(f"{one.code} {one.grant_id}: {one.detail}" for one in findings))
-    call.terminal.result(
-        {
-            "events": [_to_json(entry, releases) for entry in entries],
+            _say_finding(work, finding)
+        _keep_evidence(work, timelines, findings)
+        if call.arguments.evidence is not None:
+            key_file.write(call.arguments.evidence, strict_json.compact(watch.evidence_json(work.store)) + b"\n")
+            work.say("timeline.evidence_written", path=call.arguments.evidence)
+        grave = [finding for finding in findings if finding.grave]
+        result = {
+            "usage": [one.to_json(lambda party: _name(work, party)) for one in used],
+            "totals": [one.to_json() for one in totals],
+            "events": [_to_json(entry, journals) for entry in entries],
+            "remarks": [_finding_json(finding) for finding in findings if not finding.grave],
             "witnessed_by": sorted({party for one in timelines for party in one.witnesses}),
         }
-    )
+    if grave:
+        raise ConsentRefused(_code(grave), "; ".join(f"{one.code} {one.grant_id}: {one.detail}" for one in grave))
+    call.terminal.result(result)
 
 
 def _code(findings: list[Finding]) -> str:
@@ -49,40 +60,96 @@ def _code(findings: list[Finding]) -> str:
     return codes.pop() if len(codes) == 1 else "proof_refused"
 
 
-def _releases(work: Errand) -> list[Release]:
+def _journals(work: Errand) -> Journals:
     """Of every data holder that knows this wallet. One that cannot be asked is named: its silence proves nothing."""
     found: list[Release] = []
+    holders: set[str] = set()
     for link in consents.links(work.store):
         if link.handle is None:
             continue
         holder = work.trust.parties().named(link.holder, HOLDER)
         try:
             found += journal.read(work, holder, link)
+            holders.add(holder.id)
         except (ConsentRefused, NetworkError) as fault:
             if fault.code == "proof_refused":
                 raise
             work.warn("timeline.no_journal", holder=_name(work, link.holder))
-    return found
+    return Journals(tuple(found), frozenset(holders), work.now)
 
 
-def _say(work: Errand, entry: Entry, releases: list[Release]) -> None:
+def _show(work: Errand, entries: list[Entry], used: dict[tuple[str, int, int | None], Usage]) -> None:
+    if not entries:
+        work.say("timeline.empty")
+    for entry in sorted(entries, key=lambda one: (one.milliseconds, one.counter)):
+        _say(work, entry, used.get((entry.grant_id, entry.counter, entry.leaf_index)))
+
+
+def _say(work: Errand, entry: Entry, one: Usage | None) -> None:
     words = work.texts
-    line = words(
-        "timeline.line",
-        moment=words.moment(entry.time),
-        service=_name(work, str(entry.event.get("service", ""))),
-        act=words(f"kind.{entry.kind.word}"),
-    )
+    act = "notice.officers" if one is not None and one.basis == "officers" else f"kind.{entry.kind.word}"
+    line = words("timeline.line", moment=words.moment(entry.time), service=_name(work, entry.service), act=words(act))
     if entry.attributes:
-        line += ": " + ", ".join(words.label("attribute", name) for name in entry.attributes)
+        line += ": " + ", ".join(labels.attribute(words, name) for name in entry.attributes)
     work.terminal.say(line)
-    if entry.kind is Kind.USE and _released(entry, releases) is False:
-        work.terminal.say("    " + words("timeline.nothing_released"))
+    for detail in [] if one is None else _usage_lines(work, one):
+        work.terminal.say("    " + detail)
+    if entry.late_seconds is not None:
+        work.terminal.alarm("    " + words("timeline.late", duration=_about(work, entry.late_seconds)))
     if entry.leaf_index is None:
         work.terminal.say("    " + words("timeline.promised"))
 
 
-def _say_witnesses(work: Errand, timelines: list[Timeline]) -> None:
+def _usage_lines(work: Errand, one: Usage) -> list[str]:
+    """Why, on which basis, how much."""
+    words, lines = work.texts, []
+    if one.procedure is not None:
+        lines.append(words("usage.why", procedure=labels.procedure(words, one.procedure)))
+    elif one.purpose is not None:
+        lines.append(words("usage.why", procedure=labels.term(words, one.purpose)))
+    if one.basis == "consent":
+        lines.append(words("usage.by_consent", id=one.reference))
+    elif one.basis == "law":
+        law = words.pick(one.law)
+        lines.append(words("usage.by_law", law=plain(law or one.reference)))
+    if one.number is not None and one.limit is not None:
+        lines.append(words("usage.number_of", n=one.number, of=one.limit))
+    elif one.number is not None:
+        lines.append(words("usage.number", n=one.number))
+    if one.released is False:
+        lines.append(words("timeline.nothing_released"))
+    return lines
+
+
+def _about(work: Errand, seconds: int) -> str:
+    """Rounded down to a unit that a person counts in."""
+    for unit in (86_400, 3_600):
+        if seconds >= 2 * unit:
+            return work.texts.duration(seconds // unit * unit)
+    return work.texts.duration(seconds // 60 * 60)
+
+
+def _say_totals(work: Errand, totals: list[Total]) -> None:
+    if totals:
+        work.say("usage.totals")
+    for one in totals:
+        year, month = one.month.split("-")
+        work.say(
+            "usage.total",
+            month=work.texts(f"month.{int(month)}"),
+            year=year,
+            service=_name(work, one.service),
+            consent=one.by_consent,
+            law=one.by_law,
+            refused=one.refused,
+        )
+
+
+def _say_what_is_missing(work: Errand, timelines: list[Timeline]) -> None:
+    if unreadable := sum(one.unreadable for one in timelines):
+        work.terminal.say(work.texts.count("timeline.unreadable", unreadable))
+    if any(one.bases_missing for one in timelines):
+        work.warn("timeline.no_bases")
     names = sorted({_name(work, party) for one in timelines for party in one.witnesses})
     if timelines:
         work.say(
@@ -90,17 +157,37 @@ def _say_witnesses(work: Errand, timelines: list[Timeline]) -> None:
         )
 
 
+def _say_finding(work: Errand, finding: Finding) -> None:
+    text = work.texts(f"finding.{finding.code}", id=finding.grant_id) + f"\n  ({plain(finding.detail)})"
+    if finding.grave:
+        work.terminal.alarm(text)
+    else:
+        work.terminal.warn(text)
+
+
+def _keep_evidence(work: Errand, timelines: list[Timeline], findings: list[Finding]) -> None:
+    """In the store, beside what proves it: the promise, and what the log said at the time."""
+    promises = {grant_id: compact for grant_id, _, compact, _ in consents.promises(work.store)}
+    checkpoints = [one.checkpoint for one in timelines]
+    with work.store.transaction():
+        for one in findings:
+            if not one.grave:
+                continue
+            body: dict[str, Any] = {"checkpoints": checkpoints}
+            if one.code == "broken_promise" and one.grant_id in promises:
+                body["promise"] = promises[one.grant_id]
+            watch.keep_evidence(work.store, Evidence(one.code, one.grant_id, one.detail, work.now, body))
+
+
 def _name(work: Errand, party: str) -> str:
     return plain(work.texts.pick(work.trust.name_of(party)) or party)
 
 
-def _released(entry: Entry, releases: list[Release]) -> bool | None:
-    """None where no journal speaks of this use."""
-    found = [one for one in releases if (one.grant_id, one.counter) == (entry.grant_id, entry.counter)]
-    return bool(found[0].attributes) if found else None
+def _finding_json(finding: Finding) -> dict[str, str]:
+    return {"code": finding.code, "id": finding.grant_id, "detail": finding.detail}
 
 
-def _to_json(entry: Entry, releases: list[Release]) -> dict[str, Any]:
+def _to_json(entry: Entry, journals: Journals) -> dict[str, Any]:
     body = {
         "grant_id": entry.grant_id,
         "kind": entry.kind.word,
@@ -110,4 +197,7 @@ def _to_json(entry: Entry, releases: list[Release]) -> dict[str, Any]:
         "attributes": list(entry.attributes),
         "leaf_index": entry.leaf_index,
     }
-    return body | ({"released": _released(entry, releases)} if entry.kind is Kind.USE else {})
+    if entry.kind is not Kind.USE:
+        return body
+    of_it = [one for one in journals.releases if (one.grant_id, one.counter) == (entry.grant_id, entry.counter)]
+    return body | {"released": bool(of_it[0].attributes) if of_it else None}

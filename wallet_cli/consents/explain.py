@@ -5,6 +5,7 @@ from typing import Any
 
 from consent.grant.detail import AuthorizationDetail
 from identity.trust.registry import Party
+from wallet_cli.consents import labels
 from wallet_cli.consents.request import Asked
 from wallet_cli.terminal import Terminal, plain
 from wallet_cli.texts import Texts
@@ -22,8 +23,10 @@ def show_request(terminal: Terminal, texts: Texts, asked: Asked, detail: Authori
     terminal.say("  " + texts("consent.legal_entity", name=plain(asked.service.legal_entity)))
     terminal.say(texts("consent.what"))
     for name in wanted.attributes:
-        terminal.say("  - " + _attribute_line(texts, wanted, detail, name))
-    terminal.say(texts("consent.why", procedure=texts.label("procedure", wanted.procedure)))
+        category = asked.data.attributes[name].category
+        terminal.say("  - " + _attribute_line(texts, wanted, detail, name, category))
+    terminal.say(texts("consent.why", procedure=labels.procedure(texts, wanted.procedure)))
+    terminal.say("  " + texts("consent.purpose", purpose=labels.term(texts, wanted.purpose)))
     if notice := texts.pick(asked.purpose.notice):
         terminal.say("  " + plain(notice))
     if asked.purpose.sensitive:
@@ -35,7 +38,7 @@ def show_request(terminal: Terminal, texts: Texts, asked: Asked, detail: Authori
 def show_known(terminal: Terminal, texts: Texts, lent: Sequence[str], shown: Sequence[str]) -> None:
     """What this service could put together with what it asks for now."""
     if lent:
-        terminal.say(texts("consent.lent_already", what=", ".join(texts.label("attribute", name) for name in lent)))
+        terminal.say(texts("consent.lent_already", what=", ".join(labels.attribute(texts, name) for name in lent)))
     if shown:
         terminal.say(texts("consent.shown_already", what=", ".join(texts.claim(name) for name in shown)))
 
@@ -58,8 +61,10 @@ def term_lines(texts: Texts, detail: AuthorizationDetail) -> list[str]:
     return lines
 
 
-def _attribute_line(texts: Texts, wanted: AuthorizationDetail, given: AuthorizationDetail, name: str) -> str:
-    label = texts.label("attribute", name)
+def _attribute_line(
+    texts: Texts, wanted: AuthorizationDetail, given: AuthorizationDetail, name: str, category: str | None = None
+) -> str:
+    label = labels.attribute(texts, name, category)
     if name not in given.terms:
         return texts("consent.dropped", attribute=label)
     resolution = given.terms[name].resolution

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from consent.grant.act import Amend, verify_act
 from consent.grant.detail import AuthorizationDetail, parse_details
 from consent.grant.withdrawal import verify_withdrawal
 from consent.ledger.leaf import DAY_ONLY, Kind, Leaf, mask_of
@@ -11,7 +12,7 @@ from wallet_cli.consents.numbers import Numbers
 from wallet_cli.consents.parties import CONSENT
 from wallet_cli.consents.withdraw import STATES
 from wallet_cli.errors import ConsentRefused
-from wallet_cli.store import consents
+from wallet_cli.store import acts, consents
 from wallet_cli.store.consents import HeldGrant
 from wallet_cli.store.database import Store
 
@@ -39,6 +40,8 @@ def check(store: Store, grant: HeldGrant, kind: Kind, event: Mapping[str, Any], 
         _check_use(store, grant, detail, frozenset(event.get("attributes", ())), at)
     elif "withdrawal_hash" in event:
         _check_withdrawal(store, grant, event["withdrawal_hash"], at)
+    elif "act_hash" in event:
+        _check_act(store, grant, kind, event)
 
 
 def check_leaf(
@@ -83,6 +86,21 @@ def _check_withdrawal(store: Store, grant: HeldGrant, digest: object, at: int) -
             raise ConsentRefused("proof_refused", f"{_WHAT}: a withdrawal is dated at another time than it was made")
         return
     raise ConsentRefused("proof_refused", f"{_WHAT}: a withdrawal that this wallet did not sign")
+
+
+def _check_act(store: Store, grant: HeldGrant, kind: Kind, event: Mapping[str, Any]) -> None:
+    """One that this wallet signed, and with what it asked for."""
+    for own in acts.acts(store, grant.grant_id):
+        if jws.digest(own.jws) != event["act_hash"]:
+            continue
+        deed = verify_act(own.jws, consent=grant.consent).deed
+        if deed.verb != kind.word:
+            raise ConsentRefused("proof_refused", f"{_WHAT}: an act is logged as another than it was")
+        if isinstance(deed, Amend):
+            _same(event, "attributes", list(deed.detail.attributes))
+            _same(event, "not_after", deed.detail.not_after)
+        return
+    raise ConsentRefused("proof_refused", f"{_WHAT}: an act that this wallet did not sign")
 
 
 def _effective_at(store: Store, jti: str) -> int | None:

@@ -1,7 +1,8 @@
 """The data holder's release journal, read over the holder link, and compared with what is logged.
 
 The data holder writes down what it released; the consent service what it allowed. A release that
-nobody allowed in the log means that one of them hides something.
+nobody allowed in the log means that one of them hides something. A use that no journal speaks of may
+be a data holder that died between the two: it is said, and nobody is accused of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consent.errors import LogError
+from consent.grant.use import ALLOW_SECONDS
 from consent.ledger.leaf import Kind
 from consent.log import merkle
 from consent.spec import MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES, MAX_PARTY_ID
@@ -18,8 +20,9 @@ from identity.errors import EncodingError
 from identity.keys.signer import SoftwareSigner
 from identity.trust.registry import Party
 from wallet_cli.consents.caller import Caller
+from wallet_cli.consents.entry import Entry, Finding
+from wallet_cli.consents.fitting import SKEW_SECONDS
 from wallet_cli.consents.parties import endpoint
-from wallet_cli.consents.timeline import Entry, Finding
 from wallet_cli.errand import Errand
 from wallet_cli.errors import ConsentRefused
 from wallet_cli.store import consents
@@ -34,11 +37,24 @@ _MEMBERS = frozenset({"use_id", "grant_id", "counter", "time", "service", "attri
 
 @dataclass(frozen=True, slots=True)
 class Release:
+    holder: str
     grant_id: str
+    """Of an access that rests on law, the id of its leaf."""
     counter: int
+    time: int
     service: str
     attributes: tuple[str, ...]
     """Names; none = the use was allowed and nothing was released."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journals:
+    """What all data holders showed that could be asked, each whole."""
+
+    releases: tuple[Release, ...]
+    holders: frozenset[str]
+    """Whose journal was read; what another data holder released is not known."""
+    read_at: int
 
 
 def read(errand: Errand, holder: Party, link: HolderLink) -> list[Release]:
@@ -51,7 +67,7 @@ def read(errand: Errand, holder: Party, link: HolderLink) -> list[Release]:
         listed = body["releases"]
         if not isinstance(listed, list) or len(listed) > MAX_RELEASES:
             raise EncodingError(f"{_WHAT}: a list of at most {MAX_RELEASES} releases is expected")
-        releases = [_release(one) for one in listed]
+        releases = [_release(one, holder.id) for one in listed]
     except EncodingError as fault:
         raise ConsentRefused("bad_answer", str(fault)) from None
     root_of = _roots(listed)
@@ -65,28 +81,48 @@ def read(errand: Errand, holder: Party, link: HolderLink) -> list[Release]:
     return releases
 
 
-def compare(releases: Sequence[Release], entries: Sequence[Entry]) -> list[Finding]:
-    """A release whose use is not on the timeline, or goes beyond it."""
-    uses = {(entry.grant_id, entry.counter): entry for entry in entries if entry.kind is Kind.USE}
+def compare(journals: Journals, entries: Sequence[Entry], holder_of: Mapping[str, str]) -> list[Finding]:
+    """``holder_of``: grant id → its data holder.
+
+    1. Every release has its use, or its access by law, on the timeline, and goes not beyond it.
+    2. None came after the allow had run out.
+    3. Every use has its line in the journal of its data holder, unless it was a moment ago.
+    """
+    allowed = {(entry.grant_id, entry.counter): entry for entry in entries if entry.kind in (Kind.USE, Kind.NOTICE)}
     findings: list[Finding] = []
-    for one in releases:
-        use = uses.get((one.grant_id, one.counter))
-        if use is None:
-            findings.append(Finding("release_without_use", one.grant_id, f"event {one.counter} is not on the timeline"))
-        elif use.event.get("service") != one.service or not set(one.attributes) <= set(use.attributes):
-            findings.append(Finding("release_without_use", one.grant_id, f"event {one.counter} allowed something else"))
+    written: set[tuple[str, int]] = set()
+
+    def finding(one: Release, detail: str) -> None:
+        findings.append(Finding("release_without_use", one.grant_id, detail))
+
+    for one in journals.releases:
+        written.add((one.grant_id, one.counter))
+        entry = allowed.get((one.grant_id, one.counter))
+        if entry is None:
+            finding(one, f"event {one.counter} is not on the timeline")
+        elif entry.service != one.service or not set(one.attributes) <= set(entry.attributes):
+            finding(one, f"event {one.counter} allowed something else")
+        elif one.attributes and entry.kind is Kind.USE and one.time > entry.time + ALLOW_SECONDS + SKEW_SECONDS:
+            finding(one, f"event {one.counter}: handed over when that was allowed no more")
+    for key, entry in allowed.items():
+        known = entry.kind is Kind.USE and holder_of.get(entry.grant_id) in journals.holders
+        over = entry.time + ALLOW_SECONDS + SKEW_SECONDS < journals.read_at
+        if known and over and key not in written:
+            detail = f"event {entry.counter} is not in the data holder's journal"
+            findings.append(Finding("use_without_release", entry.grant_id, detail, grave=False))
     return findings
 
 
-def _release(value: Any) -> Release:
+def _release(value: Any, holder: str) -> Release:
     if not isinstance(value, dict):
         raise EncodingError(f"{_WHAT}: a release is an object")
     exact_members(value, what=_WHAT, required=_MEMBERS)
     identifier(value, "use_id", what=_WHAT)
-    integer(value, "time", what=_WHAT)
     return Release(
+        holder,
         identifier(value, "grant_id", what=_WHAT),
-        integer(value, "counter", what=_WHAT, minimum=1),
+        integer(value, "counter", what=_WHAT),
+        integer(value, "time", what=_WHAT),
         text(value, "service", what=_WHAT, max_length=MAX_PARTY_ID),
         texts(value, "attributes", what=_WHAT, max_count=MAX_ATTRIBUTES, max_length=MAX_ATTRIBUTE_NAME, min_count=0),
     )

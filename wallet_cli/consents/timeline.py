@@ -1,37 +1,33 @@
 """The timeline: what happened with each grant, and whether all of it is there and true.
 
-For every event:
+For every event of a grant:
  1. It is opened with the grant's opening key (WIRE C15): the consent service cannot read it.
  2. The public log has a leaf that commits to it, at the place the timeline names (C6).
  3. It is what was shown before under this number, where it was shown before.
- 4. It fits the grant that this wallet signed, and the withdrawals it sent.
-Then, for every grant: counters run from 1 without a gap up to the consent service's own, no event
-that was there is gone, no grant is there that this wallet did not give, promises are kept in time.
+ 4. It fits the grant that this wallet signed, and the withdrawals and acts that it sent.
+Then, for every grant: `wallet_cli.consents.whole`. Events that belong to no grant:
+`wallet_cli.consents.own_events`.
 
 What does not hold is a `Finding`. All are collected: each is a sign that somebody cheats.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from consent.errors import ConsentError
 from consent.grant.opening import open_event
 from consent.ledger.event import check_commitment
-from consent.ledger.leaf import COUNTED, Kind
-from consent.ledger.promise import verify_promise
-from identity.codec import base64url
-from identity.codec.members import exact_members, identifier, integer, text
+from identity.codec.members import exact_members, integer
 from identity.errors import EncodingError
 from identity.keys.agreement import AgreementPrivateKey
-from wallet_cli.consents import account, fitting, give, held, receipts
+from wallet_cli.consents import account, fitting, give, own_events, receipts, whole
 from wallet_cli.consents.account import OpenAccount
+from wallet_cli.consents.entry import Entry, Finding, Item, entry_of_body
 from wallet_cli.consents.numbers import Numbers
 from wallet_cli.consents.public_log import PublicLog
 from wallet_cli.errand import Errand
 from wallet_cli.errors import ConsentRefused
-from wallet_cli.store import consents
+from wallet_cli.store import acts, consents
 from wallet_cli.store.consents import HeldGrant, SeenEvent
 
 MAX_PAGES = 1_000
@@ -39,62 +35,21 @@ MAX_PAGE = 1_000
 """Items. A resident's years of use; a service that sends more wants to tire the wallet out."""
 
 _WHAT = "timeline"
-_KINDS = {kind.word: kind for kind in Kind}
-_COUNTED_WORDS = frozenset(kind.word for kind in COUNTED)
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """As the consent service sent it."""
-
-    grant_id: str
-    kind: Kind
-    counter: int
-    leaf_index: int | None
-    sealed: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An event that was opened, and is logged unless ``leaf_index`` is None: then it is promised."""
-
-    grant_id: str
-    kind: Kind
-    counter: int
-    leaf_index: int | None
-    event: dict[str, Any]
-    salt: bytes
-
-    @property
-    def time(self) -> int:
-        """NumericDate."""
-        return int(datetime.fromisoformat(str(self.event["time"])).timestamp())
-
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        return tuple(str(name) for name in self.event.get("attributes", ()))
-
-    def body(self) -> dict[str, Any]:
-        return {"event": self.event, "salt": base64url.encode(self.salt)}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that does not hold; ``code`` names its sentence (``finding.CODE``)."""
-
-    code: str
-    grant_id: str
-    detail: str
 
 
 @dataclass(slots=True)
 class Timeline:
-    entries: list[Entry]
-    findings: list[Finding]
-    witnesses: list[str]
+    entries: list[Entry] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    witnesses: list[str] = field(default_factory=list)
     """Party ids of other legal bodies that saw the log's checkpoint."""
+    laws: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """Leaf id of an access that rests on law → the provision, by language."""
     unreadable: int = 0
     """Events that only the wallet before a recovery could open."""
+    bases_missing: bool = False
+    checkpoint: str = ""
+    """The log's newest one, signed: what any evidence is held against."""
 
 
 def read(errand: Errand, at: OpenAccount) -> Timeline:
@@ -104,32 +59,22 @@ def read(errand: Errand, at: OpenAccount) -> Timeline:
     log = PublicLog(errand.network, at.base, at.account.log_vkey)
     log.continue_from_seen(errand.store)
     numbers = Numbers.fetch(errand.network, at.base)
-    mine = {grant.grant_id: grant for grant in consents.grants(errand.store) if grant.consent == at.account.consent}
-    found = Timeline([], [], log.witnessed_by(_witnesses(errand, at)))
-    openings: dict[str, AgreementPrivateKey] = {}
-    for item in items:
-        try:
-            if item.grant_id not in openings:
-                description = receipts.describe(at, item.grant_id)
-                openings[item.grant_id] = receipts.opening_of(at, description, item.grant_id)
-            entry = _opened(item, openings[item.grant_id])  # 1
-            _check(errand, log, numbers, entry, mine.get(item.grant_id))  # 2, 3, 4
-        except (ConsentError, ConsentRefused, EncodingError) as fault:
-            if item.grant_id not in mine and at.account.state == account.RECOVERED:
-                # Sealed to the wallet that was lost: what comes after the recovery is sealed to this one.
-                found.unreadable += 1
-            else:
-                found.findings.append(Finding("false_event", item.grant_id, str(fault)))
-            continue
-        found.entries.append(entry)
-    _check_whole(errand, at, found, items, states, mine)
-    _keep(errand, found)
+    found = Timeline(witnesses=log.witnessed_by(_witnesses(errand, at)), checkpoint=log.checkpoint.note.format())
+    own = own_events.read(errand, at, [item for item in items if item.own], log, numbers)
+    items = [item for item in items if not item.own]
+    _prove(errand, at, items, found, log, numbers)
+    whole.check(errand, at, found.entries, found.findings, items, states)
+    _keep(errand, found.entries)
+    found.entries += own.entries
+    found.findings += own.findings
+    found.laws, found.bases_missing = own.laws, own.bases_missing
+    found.unreadable += own.unreadable
     return found
 
 
 def _fetch(at: OpenAccount) -> list[Item]:
     """All pages. From the first event each time: so that one that was there cannot be gone unseen."""
-    items: dict[tuple[str, Kind, int, int | None], Item] = {}
+    items: dict[tuple[str, int, int, int | None], Item] = {}
     address, after = f"{at.base}/me/timeline", None
     for _ in range(MAX_PAGES):
         answer = at.caller.get(address if after is None else f"{address}?after={after}").expect(200, what=_WHAT)
@@ -140,7 +85,7 @@ def _fetch(at: OpenAccount) -> list[Item]:
             if not isinstance(listed, list) or len(listed) > MAX_PAGE:
                 raise EncodingError(f"{_WHAT}: a list of at most {MAX_PAGE} items is expected")
             for value in listed:
-                item = _item(value)
+                item = Item.parse(value)
                 items.setdefault((item.grant_id, item.kind, item.counter, item.leaf_index), item)
             following = None if body["next"] is None else integer(body, "next", what=_WHAT)
         except EncodingError as fault:
@@ -151,20 +96,36 @@ def _fetch(at: OpenAccount) -> list[Item]:
     raise ConsentRefused("bad_answer", f"{_WHAT}: more than {MAX_PAGES} pages")
 
 
-def _item(value: Any) -> Item:
-    if not isinstance(value, dict):
-        raise EncodingError(f"{_WHAT}: an item is an object")
-    exact_members(value, what=_WHAT, required=frozenset({"grant_id", "kind", "counter", "leaf_index", "sealed"}))
-    kind = _KINDS.get(text(value, "kind", what=_WHAT, max_length=16))
-    if kind is None:
-        raise EncodingError(f"{_WHAT}: an item of a kind that does not exist")
-    return Item(
-        identifier(value, "grant_id", what=_WHAT),
-        kind,
-        integer(value, "counter", what=_WHAT),
-        None if value["leaf_index"] is None else integer(value, "leaf_index", what=_WHAT),
-        text(value, "sealed", what=_WHAT, max_length=16_384),
-    )
+def _prove(
+    errand: Errand, at: OpenAccount, items: list[Item], found: Timeline, log: PublicLog, numbers: Numbers
+) -> None:
+    """Every item becomes an entry, or a finding."""
+    mine = {grant.grant_id: grant for grant in consents.grants(errand.store) if grant.consent == at.account.consent}
+    seen = {(one.grant_id, one.counter): one for events in consents.all_events(errand.store).values() for one in events}
+    erased = acts.erased(errand.store)
+    openings: dict[str, AgreementPrivateKey] = {}
+    for done, item in enumerate(items, start=1):
+        errand.progress("progress.timeline", done, len(items))
+        before = seen.get((item.grant_id, item.counter)) if item.counted else None
+        if item.grant_id in erased:
+            # The key is gone, as it was asked for; what this wallet had opened by then it still has.
+            if before is not None:
+                found.entries.append(entry_of_body(item, before.body))
+            continue
+        try:
+            if item.grant_id not in openings:
+                described = receipts.describe(at, item.grant_id)
+                openings[item.grant_id] = receipts.opening_of(at, described, item.grant_id)
+            entry = _opened(item, openings[item.grant_id])  # 1
+            _check(errand, log, numbers, entry, mine.get(item.grant_id), before)  # 2, 3, 4
+        except (ConsentError, ConsentRefused, EncodingError) as fault:
+            if item.grant_id not in mine and at.account.state == account.RECOVERED:
+                # Sealed to the wallet that was lost: what comes after the recovery is sealed to this one.
+                found.unreadable += 1
+            else:
+                found.findings.append(Finding("false_event", item.grant_id, str(fault)))
+            continue
+        found.entries.append(entry)
 
 
 def _opened(item: Item, opening: AgreementPrivateKey) -> Entry:
@@ -173,15 +134,18 @@ def _opened(item: Item, opening: AgreementPrivateKey) -> Entry:
     entry = Entry(item.grant_id, item.kind, item.counter, item.leaf_index, opened.event, opened.salt)
     if opened.event.get("kind") != item.kind.word or opened.event.get("grant_id") != item.grant_id:
         raise ConsentRefused("proof_refused", f"{_WHAT}: an event is not the one it is listed as")
-    try:
-        _ = entry.time
-    except (ValueError, KeyError):
-        raise ConsentRefused("proof_refused", f"{_WHAT}: an event without its time") from None
+    entry.require_time()
     return entry
 
 
-def _check(errand: Errand, log: PublicLog, numbers: Numbers, entry: Entry, grant: HeldGrant | None) -> None:
-    seen = _seen(errand, entry)
+def _check(
+    errand: Errand,
+    log: PublicLog,
+    numbers: Numbers,
+    entry: Entry,
+    grant: HeldGrant | None,
+    seen: SeenEvent | None,
+) -> None:
     # 2: what was proved once and has not changed is not proved again
     if entry.leaf_index is not None and (seen is None or seen.leaf_index != entry.leaf_index):
         leaf = log.leaf(entry.leaf_index)
@@ -195,58 +159,6 @@ def _check(errand: Errand, log: PublicLog, numbers: Numbers, entry: Entry, grant
         fitting.check(errand.store, grant, entry.kind, entry.event, at=entry.time)
 
 
-def _seen(errand: Errand, entry: Entry) -> SeenEvent | None:
-    if entry.kind.word not in _COUNTED_WORDS:
-        return None
-    return next((one for one in consents.events(errand.store, entry.grant_id) if one.counter == entry.counter), None)
-
-
-def _check_whole(
-    errand: Errand,
-    at: OpenAccount,
-    found: Timeline,
-    items: Sequence[Item],
-    states: dict[str, Any],
-    mine: dict[str, HeldGrant],
-) -> None:
-    listed = {item.grant_id for item in items}
-    given = {grant_id for grant_id, grant in mine.items() if grant.state not in held.UNKNOWN}
-    for grant_id in sorted(given | listed | states.keys()):
-        counters = sorted(item.counter for item in items if item.grant_id == grant_id and item.kind in COUNTED)
-        shown = [event.counter for event in consents.events(errand.store, grant_id)]
-        last = max([int(states[grant_id]["counter"]) if grant_id in states else 0, *counters, *shown])
-        if grant_id in given and last == 0:
-            found.findings.append(Finding("timeline_gap", grant_id, "none of its events is there"))
-        elif counters != list(range(1, last + 1)):
-            missing = sorted(set(range(1, last + 1)) - set(counters))
-            found.findings.append(Finding("timeline_gap", grant_id, f"missing or twice: {missing[:8]} of {last}"))
-        listed_live = grant_id in states and states[grant_id]["state"] in ("given", "paused")
-        if grant_id in mine and listed_live and fitting.is_taken(errand.store, mine[grant_id]):
-            found.findings.append(Finding("withdrawal_undone", grant_id, "it is listed as given again"))
-        if grant_id not in mine and at.account.state != account.RECOVERED:
-            found.findings.append(Finding("foreign_grant", grant_id, "this wallet did not give it"))
-    _check_promises(errand, at, found)
-
-
-def _check_promises(errand: Errand, at: OpenAccount, found: Timeline) -> None:
-    """A promised leaf is there in time, with nothing changed but its minute (WIRE C5)."""
-    logged = {(one.grant_id, one.counter): one for one in found.entries if one.leaf_index is not None}
-    for grant_id, counter, jws, due in consents.promises(errand.store):
-        entry = logged.get((grant_id, counter))
-        if entry is None:
-            if errand.now > due:
-                found.findings.append(Finding("broken_promise", grant_id, f"event {counter} is not logged in time"))
-            continue
-        promised = verify_promise(jws, at.account.log_vkey).leaf
-        try:
-            check_commitment(promised, entry.event, entry.salt)
-        except ConsentError as fault:
-            found.findings.append(Finding("broken_promise", grant_id, str(fault)))
-            continue
-        with errand.store.transaction():
-            consents.drop_promise(errand.store, grant_id, counter)
-
-
 def _witnesses(errand: Errand, at: OpenAccount) -> dict[str, str]:
     """Those of another legal body than the log's: one's own witness says nothing."""
     parties = errand.trust.parties()
@@ -257,11 +169,9 @@ def _witnesses(errand: Errand, at: OpenAccount) -> dict[str, str]:
     }
 
 
-def _keep(errand: Errand, found: Timeline) -> None:
+def _keep(errand: Errand, entries: list[Entry]) -> None:
     with errand.store.transaction():
-        for entry in found.entries:
-            if entry.kind in COUNTED:
-                consents.save_event(
-                    errand.store,
-                    SeenEvent(entry.grant_id, entry.counter, entry.kind.word, entry.leaf_index, entry.body()),
-                )
+        for entry in entries:
+            if entry.counter:
+                seen = SeenEvent(entry.grant_id, entry.counter, entry.kind.word, entry.leaf_index, entry.body())
+                consents.save_event(errand.store, seen)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add(network: "Network", store: "Store", url: str, *, now: int) -> VerifiedRegistry:
     """Believes the list at this address from now on, in place of an earlier one. Raises WalletError, TrustError."""
-    anchors = _anchors(store)
+    anchors = list_anchors(store)
     if not anchors:
         raise WalletError("anchor_missing", "registry: no anchor to check it against; add one first")
     before = _kept(store, url)
@@ -37,7 +37,7 @@ def current(network: "Network", store: "Store", *, now: int) -> VerifiedRegistry
     kept = next(iter(trust.registries(store)), None)
     if kept is None:
         return None
-    anchors = _anchors(store)
+    anchors = list_anchors(store)
     try:
         compact = _fetch(network, kept.url)
         found = verify_registry(compact, anchors=anchors, now=now, minimum_version=kept.version)
@@ -60,7 +60,7 @@ def last_known(store: "Store") -> VerifiedRegistry | None:
         signed = integer(jws.parse(kept.jws, what="registry", max_bytes=MAX_BYTES).claims(), "iat", what="registry")
     except IdentityError as fault:
         raise TrustError(str(fault)) from None
-    return verify_registry(kept.jws, anchors=_anchors(store), now=signed)
+    return verify_registry(kept.jws, anchors=list_anchors(store), now=signed)
 
 
 def _keep(store: "Store", stored: StoredRegistry, found: VerifiedRegistry) -> None:
@@ -80,7 +80,7 @@ def _kept(store: "Store", url: str) -> StoredRegistry | None:
     return next((one for one in trust.registries(store) if one.url == url), None)
 
 
-def _anchors(store: "Store") -> list[bytes]:
+def list_anchors(store: "Store") -> list[bytes]:
     """An anchor added for one use only does not speak for a list, which speaks for all."""
     verifiers = trust.anchors(store, "verifier")
     return [der for der in trust.anchors(store, "issuer") if der in verifiers]

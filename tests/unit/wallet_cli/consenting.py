@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ from tests.unit.wallet_cli.city import (
 
 DAY = 86_400
 PURPOSE = "https://w3id.org/dpv#PublicBenefit"
-CATEGORY = "https://w3id.org/dpv/pd#Income"
+CATEGORY, LIVING = "https://w3id.org/dpv/pd#Income", "https://w3id.org/dpv/pd#Household"
 INCOME, HOUSEHOLD = "income.band", "household.size"
 
 
@@ -124,6 +124,19 @@ class Permissions:
             assert self.office.sequencer.wait(base64url.decode(answer.json()["grant_id"]), 1, seconds=30)
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
+    def twisted(self, twist: Callable[[dict[str, Any]], None]) -> Callable[[httpx.Request], httpx.Response]:
+        """Its honest answers, changed on their way; what is no 200 stays as it is."""
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            honest = self.forward(request)
+            if honest.status_code != 200:
+                return honest
+            value = honest.json()
+            twist(value)
+            return httpx.Response(200, json=value)
+
+        return answer
+
     # ── the consent service's own presentation ───────────────────────────────────────────────
 
     def make_jar(self, nonce: str) -> str:
@@ -170,7 +183,7 @@ class Permissions:
         declared = DataDeclaration(
             party("hacienda"), "income", 1, PERSON_ID, ("personal_administrative_number",), self.hpke.public,
             {INCOME: DeclaredAttribute(CATEGORY, resolutions, (PURPOSE,)),
-             HOUSEHOLD: DeclaredAttribute(CATEGORY, ("raw",), (PURPOSE,))},
+             HOUSEHOLD: DeclaredAttribute(LIVING, ("raw",), (PURPOSE,))},
         )  # fmt: skip
         return replace(declared, **changes)
 

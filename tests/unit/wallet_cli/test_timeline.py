@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.promise import sign_promise
 from consent.log.note import ED25519, NoteKey
 from consent.log.writer import LogWriter
 from identity.codec import base64url
@@ -18,6 +19,7 @@ from tests.unit.wallet_cli.consenting import HOUSEHOLD, INCOME, Permissions
 from tests.unit.wallet_cli.issuing import SECRETS, IssuerScript
 
 TIMELINE = ("GET", f"{CONSENT}/me/timeline")
+LOG_KEY = NoteKey(LOG_ORIGIN, ED25519, Ed25519Signer(LOG_SEED).public)
 Twist = Callable[[dict[str, Any]], None]
 
 
@@ -93,7 +95,10 @@ def test_every_use_is_there(resident: Wallet, grant_id: str) -> None:
 
 
 def test_an_empty_timeline(resident: Wallet) -> None:
-    assert read(resident).json == {"events": [], "witnessed_by": []}
+    nothing: list[str] = []
+    assert read(resident).json == {
+        "usage": nothing, "totals": nothing, "events": nothing, "remarks": nothing, "witnessed_by": nothing,
+    }  # fmt: skip
 
 
 def test_what_was_allowed_and_not_handed_over(resident: Wallet, permissions: Permissions, grant_id: str) -> None:
@@ -319,7 +324,7 @@ def test_a_promise_that_is_not_kept(resident: Wallet, permissions: Permissions, 
         leaf = Leaf.from_bytes(permissions.office.sequencer.writer.entry(index))
         assert leaf.kind is Kind.WITHDRAW
         answer.pop("proof", None)
-        answer["promise"] = permissions.office.withdrawing.promise(leaf)
+        answer["promise"] = sign_promise(leaf, due=int(city.now) + 60, key=LOG_KEY, signer=Ed25519Signer(LOG_SEED))
         return httpx.Response(200, json=answer)
 
     city.answer("POST", f"{CONSENT}/withdrawals", promised)

@@ -73,6 +73,7 @@ OTHER_HOLDER = "urn:atorga:party:health"
 PURPOSE = "https://w3id.org/dpv#PublicBenefit"
 OTHER_PURPOSE = "https://w3id.org/dpv#ServiceProvision"
 CATEGORY = "https://w3id.org/dpv/pd#Income"
+HOUSEHOLD = "https://w3id.org/dpv/pd#Household"
 
 ROLES = {
     CONSENT: {"consent", "log", "verifier"},
@@ -243,7 +244,7 @@ class Driver:
 
     def data_declaration(self, **changes: Any) -> DataDeclaration:
         attribute = DeclaredAttribute(CATEGORY, ("raw", "binned:eur-6", "binned:eur-3"), (PURPOSE,))
-        size = DeclaredAttribute(CATEGORY, ("raw",), (PURPOSE,))
+        size = DeclaredAttribute(HOUSEHOLD, ("raw",), (PURPOSE,))
         declared = DataDeclaration(
             HOLDER, "income", 1, "urn:atorga:person-id:1", ("personal_administrative_number",), self.keys.hpke.public,
             {"income.band": attribute, "household.size": size},
@@ -375,6 +376,8 @@ class ConsentCity(Driver):
             quorum=quorum,
             compare=compare,
             bases=self._bases,
+            # Rounds of bookkeeping are a test's own doing.
+            round_seconds=3_600,
             check_procedure=check_procedure,
         )
         self.office.start()

@@ -96,6 +96,13 @@ class RequestStore:
         except IntegrityError:
             raise LedgerConflict("taken") from None
 
+    def mailboxes_of(self, account: int) -> list[bytes]:
+        with self._reader.begin() as connection:
+            rows = connection.execute(
+                text("SELECT mailbox FROM mailbox WHERE account = :account ORDER BY mailbox"), {"account": account}
+            ).all()
+        return [bytes(row[0]) for row in rows]
+
     def owner_of(self, mailbox: bytes) -> int | None:
         """The account in whose mailbox it is; None where nobody registered it."""
         with self._reader.begin() as connection:

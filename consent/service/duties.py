@@ -5,14 +5,31 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from consent.ledger.deletions import DeletionStore
+from consent.ledger.ended_grants import EndedGrants
+from consent.ledger.events import EventStore
+from consent.ledger.freezes import FreezeStore
+from consent.ledger.grants import GrantStore
 from consent.ledger.notices import NoticeStore
+from consent.ledger.requests import RequestStore
+from consent.service.bookkeeping import Bookkeeping
 from consent.service.catalogue import Catalogue
 from consent.service.cosigning import Cosigning
+from consent.service.deletions import Deletions
+from consent.service.entries import EntryMaker
+from consent.service.erasing import Erasing
+from consent.service.expiring import Expiring
+from consent.service.exporting import Exporting
+from consent.service.freezing import Freezing
 from consent.service.noticing import Noticing
+from consent.service.of_grant import GrantEntries
+from consent.service.openings import OpeningFolder
 from consent.service.operator import Operator
 from consent.service.opposing import Opposing
 from consent.service.parties import Parties
+from consent.service.reading import Reading
 from consent.service.sequencer import Sequencer
+from consent.service.withdrawing import Withdrawing
 from identity.errors import TrustError
 from identity.trust.bases import VerifiedBases
 
@@ -22,25 +39,53 @@ class Duties:
     notices: NoticeStore
     noticing: Noticing
     opposing: Opposing
+    freezing: Freezing
+    erasing: Erasing
+    exporting: Exporting
+    deletions: Deletions
+    bookkeeping: Bookkeeping
 
     def start(self) -> None:
         """Starts the threads behind the verbs."""
+        self.bookkeeping.start()
 
     def stop(self) -> None:
         """Ends them after what is in hand."""
+        self.bookkeeping.stop()
 
 
 def open_duties(
     operator: Operator,
     *,
     engine: Engine,
+    grants: GrantStore,
+    events: EventStore,
+    requests: RequestStore,
+    notices: NoticeStore,
+    openings: OpeningFolder,
     catalogue: Catalogue,
     parties: Parties,
+    entries: EntryMaker,
     sequencer: Sequencer,
     cosigning: Cosigning,
+    reading: Reading,
+    withdrawing: Withdrawing,
     bases: Callable[[], VerifiedBases],
+    round_seconds: float,
 ) -> Duties:
-    notices = NoticeStore(engine)
+    ended, made = EndedGrants(engine), GrantEntries(catalogue, entries)
+    opposing = Opposing(operator, store=notices, parties=parties, sequencer=sequencer)
+    deletions = Deletions(operator, store=DeletionStore(engine), grants=grants, catalogue=catalogue, parties=parties)
+    freezing = Freezing(
+        operator,
+        store=FreezeStore(engine),
+        grants=grants,
+        events=events,
+        entries=made,
+        withdrawing=withdrawing,
+        sequencer=sequencer,
+    )
+    expiring = Expiring(operator, ended=ended, grants=grants, entries=made, sequencer=sequencer)
     return Duties(
         notices=notices,
         noticing=Noticing(
@@ -52,7 +97,14 @@ def open_duties(
             sequencer=sequencer,
             cosigning=cosigning,
         ),
-        opposing=Opposing(operator, store=notices, parties=parties, sequencer=sequencer),
+        opposing=opposing,
+        freezing=freezing,
+        erasing=Erasing(operator, ended=ended, grants=grants, openings=openings, entries=made, sequencer=sequencer),
+        exporting=Exporting(grants=grants, requests=requests, reading=reading, opposing=opposing, deletions=deletions),
+        deletions=deletions,
+        bookkeeping=Bookkeeping(
+            (freezing.thaw, expiring.round, deletions.round), leads=lambda: sequencer.writes, seconds=round_seconds
+        ),
     )
 
 

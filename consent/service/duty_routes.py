@@ -26,8 +26,24 @@ def _of_residents(duties: Duties, callers: Callers) -> tuple[Address, ...]:
         account = callers.resident(asked.call)
         return json_reply(200, duties.opposing.end(account, asked.path["opposition_id"]))
 
+    def freeze(asked: Exchange) -> Reply:
+        return json_reply(200, duties.freezing.freeze(callers.resident(asked.call), asked.object("freeze")))
+
+    def erase(asked: Exchange) -> Reply:
+        return json_reply(200, duties.erasing.erase(callers.resident(asked.call), asked.object("erasure")).to_json())
+
+    def export(asked: Exchange) -> Reply:
+        return json_reply(200, duties.exporting.page(callers.resident(asked.call), after=asked.after()))
+
+    def deletions(asked: Exchange) -> Reply:
+        return json_reply(200, duties.deletions.of(callers.resident(asked.call)))
+
     json = spec.MEDIA_JSON
     return (
+        Address("POST", "/me/freeze", KEY, freeze, "Pause all that is given (D6)", takes=json),
+        Address("POST", "/me/erasure", KEY, erase, "Erase what has ended (D10)", takes=json),
+        Address("GET", "/me/export", KEY, export, "What is held about the caller (D12)"),
+        Address("GET", "/me/deletions", KEY, deletions, "By when services delete what they read (D8)"),
         Address("POST", "/me/oppositions", KEY, oppose, "Object to accesses that rest on law (D4)", takes=json),
         Address("GET", "/me/oppositions", KEY, oppositions, "The resident's oppositions"),
         Address("DELETE", "/me/oppositions/{opposition_id}", KEY, end_opposition, "End an opposition"),
@@ -45,7 +61,16 @@ def _of_parties(duties: Duties, callers: Callers) -> tuple[Address, ...]:
             return fault_reply(400, spec.BAD_SIGNATURE, str(fault))
         return jws_reply(200 if decided.allowed else 403, decided.answer)
 
+    def deleted(asked: Exchange) -> Reply:
+        caller = callers.party(asked.call)
+        duties.deletions.receive(caller, asked.path["grant_id"], asked.jws("deletion receipt"))
+        return json_reply(201, {"state": "received"})
+
     return (
+        Address(
+            "POST", "/grants/{grant_id}/deletion-receipts", PARTY, deleted, "What was read is deleted (D8)",
+            takes=spec.MEDIA_JWT,
+        ),
         Address(
             "POST", "/notices", PARTY, notify, "Access that rests on law (D1)", takes=spec.MEDIA_JSON, slow=True
         ),
@@ -59,7 +84,7 @@ def _of_anyone(duties: Duties) -> tuple[Address, ...]:
             "notices": notices,
             "late_notices": sum(count for _, count, _ in late),
             "late": [{"holder": holder, "count": count, "longest_seconds": longest} for holder, count, longest in late],
-            "deletions_overdue": [],
+            "deletions_overdue": duties.deletions.overdue(),
         }
         return json_reply(200, value)
 

@@ -53,6 +53,15 @@ class Exchange:
         except UnicodeDecodeError:
             raise MessageError(f"{what}: not ASCII") from None
 
+    def after(self) -> int:
+        """The leaf index behind which a page begins; -1 = from the beginning. Raises MessageError."""
+        if not self.query:
+            return -1
+        text = self.query.get("after", "")
+        if self.query.keys() != {"after"} or not text.isascii() or not text.isdecimal() or len(text) > 15:
+            raise MessageError("query: only after=LEAF_INDEX is expected")
+        return int(text)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

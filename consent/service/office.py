@@ -12,6 +12,7 @@ from consent.ledger.declarations import DeclarationStore
 from consent.ledger.events import EventStore
 from consent.ledger.grants import GrantStore
 from consent.ledger.log_turn import LogTurn
+from consent.ledger.notices import NoticeStore
 from consent.ledger.placing import Placing
 from consent.ledger.proofs import ProofStore
 from consent.ledger.requests import RequestStore
@@ -24,6 +25,7 @@ from consent.log.writer import LogWriter
 from consent.procedure.procedures import CheckProcedure, Procedures
 from consent.service.acting import Acting
 from consent.service.asking import Asking
+from consent.service.bookkeeping import ROUND_SECONDS
 from consent.service.callers import Callers
 from consent.service.catalogue import Catalogue
 from consent.service.cosigning import Cosigning
@@ -99,6 +101,7 @@ def open_office(
     bases: Callable[[], VerifiedBases] = no_bases,
     known_registry: Callable[[], VerifiedRegistry | None] = lambda: None,
     check_procedure: CheckProcedure | None = None,
+    round_seconds: float = ROUND_SECONDS,
 ) -> Office:
     """``engine``: a database of the newest schema. Raises LogError.
 
@@ -131,14 +134,35 @@ def open_office(
         sequencer=sequencer,
         log_signer=log_signer,
     )
-    duties = open_duties(
+    notices = NoticeStore(engine)
+    reading = Reading(
         operator,
-        engine=engine,
+        grants=grants,
+        events=events,
+        openings=folder,
         catalogue=catalogue,
         parties=parties,
         sequencer=sequencer,
+        withdrawing=withdrawing,
+        notices=notices,
+    )
+    duties = open_duties(
+        operator,
+        engine=engine,
+        grants=grants,
+        events=events,
+        requests=requests,
+        notices=notices,
+        openings=folder,
+        catalogue=catalogue,
+        parties=parties,
+        entries=entries,
+        sequencer=sequencer,
         cosigning=cosigning,
+        reading=reading,
+        withdrawing=withdrawing,
         bases=bases,
+        round_seconds=round_seconds,
     )
     callers = Callers(operator, nonces=Nonces(nonce_secret), proofs=proofs, accounts=accounts, parties=parties)
     return Office(
@@ -202,17 +226,7 @@ def open_office(
             sequencer=sequencer,
             cosigning=cosigning,
         ),
-        reading=Reading(
-            operator,
-            grants=grants,
-            events=events,
-            openings=folder,
-            catalogue=catalogue,
-            parties=parties,
-            sequencer=sequencer,
-            withdrawing=withdrawing,
-            notices=duties.notices,
-        ),
+        reading=reading,
         duties=duties,
         sequencer=sequencer,
         cosigning=cosigning,

@@ -65,7 +65,7 @@ def _of_residents(office: Office) -> tuple[Address, ...]:
         return json_reply(200, office.withdrawing.by_account(account, asked.path["grant_id"], body).to_json())
 
     def timeline(asked: Exchange) -> Reply:
-        return json_reply(200, reading_.timeline(callers.resident(asked.call), after=_after(asked)))
+        return json_reply(200, reading_.timeline(callers.resident(asked.call), after=asked.after()))
 
     def receipt(asked: Exchange) -> Reply:
         found = reading_.receipt(callers.resident(asked.call), asked.path["receipt_id"], asked.languages)
@@ -184,13 +184,3 @@ def _of_anyone(office: Office) -> tuple[Address, ...]:
         Address("GET", "/declarations", NOBODY, declarations, "All declarations (C13)"),
         Address("GET", "/services", NOBODY, services, "Numbers of parties and purposes (C6)"),
     )
-
-
-def _after(asked: Exchange) -> int:
-    """The leaf index behind which the timeline goes on; -1 = from its beginning."""
-    if not asked.query:
-        return -1
-    text = asked.query.get("after", "")
-    if asked.query.keys() != {"after"} or not text.isascii() or not text.isdecimal() or len(text) > 15:
-        raise MessageError("query: only after=LEAF_INDEX is expected")
-    return int(text)

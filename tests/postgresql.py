@@ -125,10 +125,12 @@ class Server:
         """Whoever is still connected is sent away."""
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
-    def execute(self, statement: str) -> Any:
+    def execute(self, statement: str, database: str = "postgres") -> Any:
         import pg8000.native  # type: ignore[import-untyped]
 
-        connection = pg8000.native.Connection("postgres", unix_sock=str(self.folder / ".s.PGSQL.5432"))
+        connection = pg8000.native.Connection(
+            "postgres", database=database, unix_sock=str(self.folder / ".s.PGSQL.5432")
+        )
         try:
             return connection.run(statement)
         finally:
@@ -206,16 +208,57 @@ def postgresql_server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def _ledger_template(postgresql_server: Server) -> str:
-    """A database of the newest schema of the consent service, to be copied."""
-    from consent.ledger.schema import open_engine, upgrade
+class LedgerDatabases:
+    """One database of the consent service's newest schema at a time, handed on empty.
 
-    name = postgresql_server.new_database()
-    engine = open_engine(postgresql_server.url(name))
-    upgrade(engine)
-    engine.dispose()
-    return name
+    Emptying takes 20 ms where making one takes 500. A test that leaves another table behind, or
+    that drops one, has had its database for itself.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._name: str | None = None
+        self._tables: Any = None
+
+    def take(self) -> str:
+        if self._name is None:
+            self._name = self._made()
+        return self._server.url(self._name)
+
+    def give_back(self) -> None:
+        """Whoever is still connected is sent away."""
+        assert self._name is not None
+        self._server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'")
+        if self._server.execute(_TABLES, self._name) == self._tables:
+            self._server.execute(_EMPTY, self._name)
+        else:
+            self._server.drop_database(self._name)
+            self._name = None
+
+    def _made(self) -> str:
+        from consent.ledger.schema import open_engine, upgrade
+
+        name = self._server.new_database()
+        engine = open_engine(self._server.url(name))
+        upgrade(engine)
+        engine.dispose()
+        self._tables = self._server.execute(_TABLES, name)
+        return name
+
+
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+_EMPTY = """DO $$ DECLARE one record; BEGIN
+    FOR one IN SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace
+        AND NOT relispartition AND relkind IN ('r', 'p', 'S') AND relname <> 'alembic_version'
+    LOOP
+        IF one.relkind = 'S' THEN EXECUTE format('ALTER SEQUENCE %I RESTART', one.relname);
+        ELSE EXECUTE format('DELETE FROM %I', one.relname); END IF;
+    END LOOP; END $$"""
+
+
+@pytest.fixture(scope="session")
+def _ledger_databases(postgresql_server: Server) -> LedgerDatabases:
+    return LedgerDatabases(postgresql_server)
 
 
 @pytest.fixture
@@ -227,8 +270,7 @@ def empty_postgresql_url(postgresql_server: Server) -> Iterator[str]:
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server: Server, _ledger_template: str) -> Iterator[str]:
+def postgresql_url(_ledger_databases: LedgerDatabases) -> Iterator[str]:
     """The address of a database of the consent service's newest schema, without a row."""
-    name = postgresql_server.new_database(template=_ledger_template)
-    yield postgresql_server.url(name)
-    postgresql_server.drop_database(name)
+    yield _ledger_databases.take()
+    _ledger_databases.give_back()

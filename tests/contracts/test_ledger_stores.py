@@ -21,6 +21,7 @@ from consent.ledger.placing import Placing
 from consent.ledger.proofs import PROOF_SECONDS, ProofStore
 from consent.ledger.requests import RequestStore
 from consent.ledger.schema import open_engine, upgrade
+from consent.ledger.writer import Writer
 
 NOW = 1_795_315_110
 GRANT = bytes(range(16))
@@ -37,11 +38,16 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'consent.db'}"
 
 
-@pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
+@pytest.fixture(params=["one by one", "group commit"])
+def engine(request: pytest.FixtureRequest, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """The suite holds for a transaction each, and where one writer commits for all."""
     engine = open_engine(url)
     upgrade(engine)
+    writer = Writer(engine)
+    if request.param == "group commit":
+        monkeypatch.setattr(grants, "OneByOne", lambda _: writer)
     yield engine
+    writer.stop()
     engine.dispose()
 
 

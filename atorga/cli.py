@@ -24,6 +24,8 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--check", action="store_true", help="say whether the configuration is right; serve nothing")
     serve.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
 
+    serve.add_argument("--worker", action="store_true", help="one of several on one port; the service starts these")
+
     audit_arguments.add(commands)
     issuer_commands.add_parser(commands)
     catalogue_commands.add_parsers(commands)
@@ -56,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.command == "serve":
         from atorga.serve import process
 
-        return process.run(given.service, given.config, profile=given.profile, with_parent=given.with_parent)
+        return process.run(
+            given.service, given.config, profile=given.profile, with_parent=given.with_parent, worker=given.worker
+        )
     if given.command == "issuer":
         return issuer_commands.run(given)
     if given.command in ("vocabulary", "procedures"):

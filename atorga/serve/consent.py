@@ -1,4 +1,8 @@
-"""The consent service as a process: one, since it alone writes the log.
+"""The consent service as a process, or several on one data folder: one of them writes the log, the others follow.
+
+[service]
+workers = 2                           # processes at this port; optional. Another configuration with another
+                                      # port and the same url and data makes one more, on its own port
 
 [consent]
 party = "urn:atorga:party:consent"    # in the signed list, roles consent, log, verifier
@@ -7,6 +11,8 @@ log_seed = "log-seed"                 # file: the log's Ed25519 seed, 64 hexadec
 period = "2026"                       # of the log: its origin is HOST/log/PERIOD
 keyed_hash = "run/consent-hashes.sock"  # socket of the process that hashes identifiers, scope "account"
 openings = "…/openings"               # folder of sealed opening keys, apart from backups; optional
+database = "postgresql://…"           # address without a password; optional, default a file in the data folder
+database_password = "db-password"     # file; optional
 
 [client]                              # atorga.serve.access_client: the certificate it asks wallets with
 [trust]                               # atorga.serve.credential_trust
@@ -16,7 +22,8 @@ keys = ["witness.example+…"]          # cosignature keys, and their addresses 
 urls = ["https://witness.example"]
 threshold = 1                         # so many make a quorum, which sensitive purposes wait for
 
-State in the service's folder: ``consent.db``, ``log/`` and, unless ``openings`` says elsewhere, ``openings/``.
+State in the service's folder: ``consent.db`` unless ``database`` says elsewhere, ``nonces``, ``log/`` and, unless
+``openings`` says elsewhere, ``openings/``.
 """
 
 from collections.abc import Iterator
@@ -25,16 +32,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import URL, Engine
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from starlette.applications import Starlette
 
 from atorga.serve import access_client, credential_trust
 from atorga.serve.access_client import ClientSettings
 from atorga.serve.credential_trust import CredentialTrustSettings, ListedTrust
 from atorga.serve.settings import ConfigurationError, Profile, ServiceHead, Table
+from consent.caller.nonce_secret import shared_secret
 from consent.errors import ConsentError
-from consent.ledger.schema import open_engine, upgrade
+from consent.ledger.address import parse_address
+from consent.ledger.schema import check_durable, open_engine, upgrade
 from consent.log.note import NoteKey
 from consent.log.period import is_period
 from consent.log.quorum import Quorum
@@ -52,14 +61,13 @@ from identity.keys.keyed_hash import KeyedHashClient
 from identity.keys.signer import SoftwareSigner
 from identity.randomness import Random
 
-NONCE_SECRET_BYTES = 32
-
 WITNESS_SECONDS = 2.0
 """A witness that is slower is asked again with the next checkpoint; a quorum does without it."""
 
 DATABASE = "consent.db"
 LOG = "log"
 OPENINGS = "openings"
+NONCES = "nonces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,8 @@ class ConsentSettings:
     period: str
     keyed_hash: Path
     openings: Path
+    database: URL
+    database_password: Path | None
     client: ClientSettings
     trust: CredentialTrustSettings
     witnesses: WitnessSettings | None
@@ -100,6 +110,8 @@ def settings(head: ServiceHead, root: Table) -> ConsentSettings:
         period=table.text("period"),
         keyed_hash=table.path("keyed_hash"),
         openings=table.optional_path("openings") or head.data / OPENINGS,
+        database=_database(table.optional_text("database") or f"sqlite:///{head.data / DATABASE}"),
+        database_password=table.optional_path("database_password"),
         client=access_client.settings(root),
         trust=credential_trust.settings(head, root),
         witnesses=_witnesses(root.optional_table("witnesses")),
@@ -108,6 +120,25 @@ def settings(head: ServiceHead, root: Table) -> ConsentSettings:
     if not is_period(made.period):
         raise ConfigurationError("[consent] period: 1 to 16 letters, digits and hyphens are expected")
     return made
+
+
+def _database(address: str) -> URL:
+    """Its text may end in messages and process lists: so it has no password."""
+    try:
+        url = parse_address(address)
+    except (ArgumentError, ValueError) as fault:
+        raise ConfigurationError(f"[consent] database: {fault}") from None
+    if url.password is not None:
+        raise ConfigurationError("[consent] database: the password belongs in a file, database_password")
+    return url
+
+
+def _engine(settings: ConsentSettings) -> Engine:
+    """Raises OSError, ConfigurationError."""
+    url, file = settings.database, settings.database_password
+    if file is not None:
+        url = url.set(password=file.read_text(encoding="utf-8").strip())
+    return open_engine(url.render_as_string(hide_password=False))
 
 
 def _witnesses(table: Table | None) -> WitnessSettings | None:
@@ -126,18 +157,19 @@ def _witnesses(table: Table | None) -> WitnessSettings | None:
 
 
 def build(settings: ConsentSettings, *, profile: Profile, clock: Clock, random: Random) -> Starlette:
-    """The application; it holds the log's lock as long as the process lives. Raises ConfigurationError."""
+    """The application; it writes the log if no other process does. Raises ConfigurationError."""
     trust = credential_trust.build(settings.trust, data=settings.head.data, profile=profile, clock=clock)
-    engine = open_engine(f"sqlite:///{settings.head.data / DATABASE}")
     try:
+        engine = _engine(settings)
         upgrade(engine)
+        check_durable(engine)
         office = _office(settings, engine, trust, profile, clock, random)
     except OSError as fault:
         raise ConfigurationError(f"{fault.filename}: {fault.strerror}") from None
     except (UnicodeDecodeError, ConsentError, IdentityError) as fault:
         raise ConfigurationError(f"[consent]: {fault}") from None
     except SQLAlchemyError as fault:
-        raise ConfigurationError(f"{settings.head.data / DATABASE}: {type(fault).__name__}") from None
+        raise ConfigurationError(f"{settings.database.database}: {type(fault).__name__}") from None
     return create_app(office, beside=(_disposed(engine), trust.schedule))
 
 
@@ -163,11 +195,12 @@ def _office(
         operator,
         engine=engine,
         registry=trust.registry,
+        known_registry=trust.known_registry,
         log_folder=head.data / LOG,
         log_origin=settings.log_origin,
         log_signer=Ed25519Signer.from_hex(settings.log_seed.read_text(encoding="ascii").strip()),
         openings=settings.openings,
-        nonce_secret=random(NONCE_SECRET_BYTES),
+        nonce_secret=shared_secret(head.data / NONCES, random),
         claim_hash=KeyedHashClient(settings.keyed_hash),
         make_jar=presentation.make_jar,
         check_presentation=presentation.check,

@@ -20,6 +20,10 @@ MAX_CONFIGURATION_BYTES = 1_048_576
 """A register's queries and a city's procedures stay far below."""
 
 
+MAX_WORKERS = 64
+"""Each has connections to the database; its server has a hundred."""
+
+
 class ConfigurationError(Exception):
     """A configuration cannot be used; the message says which key, what it is and what was expected."""
 
@@ -130,6 +134,8 @@ class ServiceHead:
     registry_anchors: Path | None
     town_token_sha256: str | None
     """Sandbox only: SHA-256 (hex) of the token of the admin helpers; None = they are not mounted."""
+    workers: int = 1
+    """Processes that serve the port together; more than one only where a service can be several."""
 
 
 def load(path: Path, *, profile: Profile) -> tuple[ServiceHead, Table]:
@@ -164,6 +170,7 @@ def _head(root: Table, profile: Profile) -> ServiceHead:
         host=service.text("host", "127.0.0.1"),
         port=service.integer("port", minimum=1, maximum=65_535),
         data=service.path("data"),
+        workers=service.integer("workers", 1, minimum=1, maximum=MAX_WORKERS),
         registry_url=None if registry is None else registry.text("url"),
         registry_anchors=None if registry is None else registry.path("anchors"),
         town_token_sha256=None if town is None else town.text("token_sha256"),

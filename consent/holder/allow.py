@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from consent.errors import LogError, MessageError
+from consent.grant.accreditation import VerifiedAccreditation, may_use
 from consent.grant.detail import AuthorizationDetail
 from consent.grant.grant import GIVEN, VerifiedGrant, verify_grant
 from consent.grant.locator import VerifiedLocator, open_locator
@@ -48,16 +49,19 @@ def prove_allow(
     numbers: Callable[[str, str], tuple[int, int]],
     log_vkey: str,
     quorum: Callable[[VerifiedGrant], Quorum | None],
+    accreditation: VerifiedAccreditation | None = None,
 ) -> ProvenAllow:
     """Raises MessageError or LogError. The answer's own signature, addressee, request and time were
     checked by ``verify_use_answer``.
 
     ``hpke_keys``: the declared key and the one before it. ``quorum`` gives, for a grant, whose
     cosignatures it needs, None where the log's own signature suffices; it raises where it cannot say.
+    ``accreditation`` is what the request shows of its service, verified here.
 
     1. The grant: signed by its grant key over a request signed by its service; for this data holder
        and this consent service; nothing wider than was asked.
-    2. It is the grant asked for, and of the service that asks, for this purpose and procedure.
+    2. It is the grant asked for, and of the service that asks, or for any that shows what this one has shown;
+       for this purpose and procedure.
     3. The locator: sealed for this grant, its hash signed by a link key known here.
     4. What is allowed is nothing wider than the grant: attributes, resolutions, period, mode.
     5. The event says this use: kind, grant, counter, service, purpose, attributes, use request; of just now.
@@ -72,7 +76,9 @@ def prove_allow(
     if grant.decision != GIVEN or grant.holder != asked.holder:
         raise MessageError(f"{_WHAT}: the grant was not given, or not for this data holder")
     # 2
-    if grant.id != asked.grant_id or grant.service != asked.service:
+    if grant.id != asked.grant_id or not may_use(
+        grant.detail, granted_to=grant.service, request=asked, shown=accreditation
+    ):
         raise MessageError(f"{_WHAT}: the grant is another one, or of another service")
     if (grant.detail.purpose, grant.detail.procedure) != (asked.purpose, asked.procedure):
         raise MessageError(f"{_WHAT}: the grant is for another purpose or procedure")
@@ -90,7 +96,7 @@ def prove_allow(
         raise LogError(f"{_WHAT}: the leaf is of another kind or counter")
     if leaf.mask != mask_of(grant.detail.datatypes, asked.attributes):
         raise LogError(f"{_WHAT}: the leaf names other attributes")
-    if not leaf.grouped and (leaf.service, leaf.purpose) != numbers(asked.service, asked.purpose):
+    if not leaf.grouped and (leaf.service, leaf.purpose) != numbers(grant.service, asked.purpose):
         raise LogError(f"{_WHAT}: the leaf names another service or purpose")
     # 8
     needed = quorum(grant)
@@ -124,7 +130,7 @@ def _check_within(allow: Allow, grant: VerifiedGrant, attributes: tuple[str, ...
             raise MessageError(f"{_WHAT}: a resolution is finer than what was granted")
     if not grant.detail.not_before <= allow.issued < grant.detail.not_after:
         raise MessageError(f"{_WHAT}: outside the granted period")
-    if grant.detail.level != "readable":
+    if not grant.detail.lets_read:
         raise MessageError(f"{_WHAT}: the grant lets nothing be read")
 
 

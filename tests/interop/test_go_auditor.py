@@ -9,6 +9,7 @@ import os
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,16 +21,19 @@ import pytest
 
 from consent.errors import LogError
 from consent.ledger.audit import PeriodLog, audit
+from consent.ledger.leaf import Kind
+from consent.ledger.promise import sign_promise
 from consent.log import note
 from consent.log.note import NoteKey
 from consent.log.reader import LogReader, from_folder, verify_period
 from consent.log.seen import SeenCheckpoint
 from consent.log.writer import LogWriter
 from identity.keys.ed25519 import Ed25519Signer
+from tests import dishonest_log
 from tests.conftest import Requirement
 from tests.consent_history import START_MINUTE, History, random_history
 
-PROGRAM = Path(__file__).parent / "go" / "audit.go"
+PROGRAM = Path(__file__).parent / "go"
 PACKAGES = Path("/usr/share/gocode")
 ORIGIN = "log.example/log/2026"
 LOG = Ed25519Signer(bytes(32))
@@ -58,13 +62,19 @@ def go_audit(tmp_path_factory: pytest.TempPathFactory) -> GoAudit:
     environment = {
         **os.environ, "GOPATH": str(PACKAGES), "GO111MODULE": "off", "GOFLAGS": "", "GOCACHE": str(folder / "cache"),
     }  # fmt: skip
-    command = [go, "build", "-o", str(program), str(PROGRAM)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    command = [go, "build", "-o", str(program), "."]
+    built = subprocess.run(
+        command, cwd=PROGRAM, capture_output=True, text=True, check=False, env=environment, timeout=300
+    )
     assert built.returncode == 0, built.stderr
 
-    def run(log: Path | str, *more: str, vkey: str = KEY.format()) -> dict[str, Any]:
+    def run(log: Path | str, *more: str, vkey: str = KEY.format(), now: int = NOW) -> dict[str, Any]:
         ran = subprocess.run(
-            [str(program), "-vkey", vkey, *more, str(log)], capture_output=True, text=True, check=False, timeout=120
+            [str(program), "-vkey", vkey, "-now", str(now), *more, str(log)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         verdict: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
         assert ran.returncode == (0 if verdict["verdict"] == "ok" else 1), ran.stderr
@@ -219,3 +229,90 @@ def test_another_key(go_audit: GoAudit, tmp_path: Path) -> None:
     write(tmp_path, random_history(3, 5).entries)
     other = NoteKey(ORIGIN, note.ED25519, WITNESSES["witness-1.example"].public)
     assert go_audit(tmp_path, vkey=other.format())["verdict"] == "refused"
+
+
+# ── the dishonest-operator suite ─────────────────────────────────────────────────────────────────
+
+
+def asked(folder: Path, shown: dishonest_log.Shown) -> list[str]:
+    options: list[str] = []
+    for number, seen in enumerate(shown.seen):
+        (folder / f"seen-{number}").write_text(seen.note.format())
+        options += ["-old", str(folder / f"seen-{number}")]
+    if shown.promises:
+        (folder / "promises").write_text("\n".join(shown.promises))
+        options += ["-promise", str(folder / "promises")]
+    if shown.previous is not None:
+        options += ["-previous", str(shown.previous)]
+    if shown.quorum is not None:
+        options += ["-witness", dishonest_log.WITNESS_KEY.format()]
+    return options
+
+
+@pytest.mark.parametrize("scenario", dishonest_log.SCENARIOS, ids=lambda scenario: scenario.name)
+def test_go_refuses_what_the_log_shows(go_audit: GoAudit, tmp_path: Path, scenario: dishonest_log.Scenario) -> None:
+    """Where a second document or somebody's memory is needed, it finds nothing wrong with the log itself."""
+    shown = scenario.build(tmp_path)
+    vkey, now = dishonest_log.KEY.format(), dishonest_log.NOW
+    verdict = go_audit(shown.folder, *asked(tmp_path, shown), vkey=vkey, now=now)
+    assert verdict["verdict"] == ("refused" if scenario.go else "ok"), verdict
+
+
+def test_go_finds_nothing_in_the_honest_town(go_audit: GoAudit, tmp_path: Path) -> None:
+    dishonest_log.write(tmp_path / "log", dishonest_log.town().entries)
+    verdict = go_audit(tmp_path / "log", vkey=dishonest_log.KEY.format(), now=dishonest_log.NOW)
+    assert verdict["verdict"] == "ok" and verdict["violations"] == 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_two_auditors_written_apart_judge_alike(go_audit: GoAudit, tmp_path: Path, seed: int) -> None:
+    """Histories in which some leaves are changed at random: the first of them is found by both."""
+    random = Random(seed)
+    history = random_history(seed, 400)
+    for _ in range(random.choice((0, 1, 5))):
+        index = random.randrange(len(history.leaves))
+        leaf = history.leaves[index]
+        field, value = random.choice(
+            [
+                ("counter", leaf.counter + 1), ("service", leaf.service + 1), ("purpose", leaf.purpose + 1),
+                ("flags", leaf.flags ^ random.choice((1, 2))), ("minute", leaf.minute - 5_000), ("mask", leaf.mask ^ 2),
+                ("end_day", leaf.end_day + 9), ("max_uses", leaf.max_uses + 1), ("kind", Kind(random.randint(1, 15))),
+                ("id", random.choice(history.leaves).id),
+            ]
+        )  # fmt: skip
+        changed: dict[str, Any] = {field: value}
+        history.leaves[index] = replace(leaf, **changed)
+    write(tmp_path, history.entries)
+    verdict = go_audit(tmp_path)
+    reader = LogReader(from_folder(tmp_path), KEY, max_entry_bytes=80)
+    report = audit([PeriodLog(reader, reader.checkpoint())], seen=(), quorum=None, quorum_required=False, now=NOW)
+    assert (verdict["verdict"] == "ok") == report.passed, (verdict, report.findings)
+    if not report.passed:
+        first = min(finding.leaf_index for finding in report.findings if finding.leaf_index is not None)
+        assert verdict["findings"][0].startswith(f"entry {first}:")
+
+
+def test_both_read_two_periods(go_audit: GoAudit, tmp_path: Path) -> None:
+    closed = dishonest_log.write(tmp_path / "2026", dishonest_log.town().entries)
+    later = replace(dishonest_log.town(), leaves=[])
+    later.previous(closed.note.text)
+    later.use(later.live[0])
+    dishonest_log.write(tmp_path / "2027", later.entries, origin=dishonest_log.NEXT_ORIGIN)
+    vkey, now = dishonest_log.KEY.format(), dishonest_log.NOW
+    assert go_audit(tmp_path / "2027", "-previous", str(tmp_path / "2026"), vkey=vkey, now=now)["verdict"] == "ok"
+    assert "period before" in go_audit(tmp_path / "2027", vkey=vkey, now=now)["error"]
+
+
+def test_a_kept_promise(go_audit: GoAudit, tmp_path: Path) -> None:
+    history = dishonest_log.town()
+    due = (history.minute + 30) * 60
+    history.end(history.live[0])
+    dishonest_log.write(tmp_path / "log", history.entries)
+    promise = sign_promise(history.leaves[-1], due=due, key=dishonest_log.KEY, signer=dishonest_log.SIGNER)
+    (tmp_path / "promise").write_text(promise)
+    vkey, now = dishonest_log.KEY.format(), dishonest_log.NOW
+    assert go_audit(tmp_path / "log", "-promise", str(tmp_path / "promise"), vkey=vkey, now=now)["promises"] == 1
+    (tmp_path / "promise").write_text(promise[:-8] + "AAAAAAAA")
+    assert (
+        "not signed" in go_audit(tmp_path / "log", "-promise", str(tmp_path / "promise"), vkey=vkey, now=now)["error"]
+    )

@@ -3,12 +3,14 @@
 //
 // It verifies the checkpoint's signature, the cosignatures of named witnesses, every tile against
 // the signed root, every entry against its tile, a sample of inclusion proofs, and consistency with
-// earlier checkpoints. Of the leaves it reads only id and kind: no use may stand behind the end of
-// its grant. The last line on stdout is a JSON object; the exit code is 1 where anything is refused.
+// earlier checkpoints. It replays the leaves (replay.go): permission, limits, order, counters and
+// minutes of every use. The last line on stdout is a JSON object; the exit code is 1 where anything
+// is refused.
 //
-//	audit -vkey KEY [-witness VKEY]... [-old CHECKPOINT_FILE]... LOG
+//	audit -vkey KEY [-witness VKEY]... [-old CHECKPOINT_FILE]... [-promise FILE]... [-previous LOG] [-now SECONDS] LOG
 //
-// LOG is a folder or the http(s) address below which checkpoint and tile/ lie.
+// LOG is a folder or the http(s) address below which checkpoint and tile/ lie; -previous names the
+// closed log of the period before, which is replayed first.
 //
 // Build on Debian's golang-golang-x-mod-dev: GOPATH=/usr/share/gocode GO111MODULE=off go build
 package main
@@ -30,6 +32,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -42,12 +45,8 @@ const (
 	leafBytes   = 80
 	sampleSize  = 200
 	maxFile     = tileWidth * (2 + leafBytes) // the largest file of a consent log
-	kindUse     = 7
 	cosignature = 0x04
 )
-
-// ends are the kinds of leaf after which a grant may not be used: withdraw, revoke, expire, erase.
-var ends = map[byte]bool{9: true, 10: true, 11: true, 14: true}
 
 var errMissing = errors.New("missing")
 
@@ -63,6 +62,9 @@ type verdict struct {
 	Uses           int               `json:"uses"`
 	UsesAfterEnd   int               `json:"uses_after_ending"`
 	GrantsFollowed int               `json:"grants"`
+	Promises       int               `json:"promises"`
+	Violations     int               `json:"violations"`
+	Findings       []string          `json:"findings,omitempty"`
 }
 
 type many []string
@@ -71,17 +73,21 @@ func (m *many) String() string     { return strings.Join(*m, " ") }
 func (m *many) Set(s string) error { *m = append(*m, s); return nil }
 
 func main() {
-	var witnesses, olds many
+	var witnesses, olds, promises many
 	vkey := flag.String("vkey", "", "verifier key of the log")
 	flag.Var(&witnesses, "witness", "verifier key of a witness (type 0x04); repeatable")
 	flag.Var(&olds, "old", "file with an earlier checkpoint; repeatable")
+	flag.Var(&promises, "promise", "file with log promises, one a line; repeatable")
+	previous := flag.String("previous", "", "the closed log of the period before")
+	now := flag.Int64("now", time.Now().Unix(), "the time, in seconds since 1970")
 	flag.Parse()
 	if *vkey == "" || flag.NArg() != 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
 	found := verdict{Verdict: "ok", Witnesses: map[string]uint64{}}
-	if err := audit(source(flag.Arg(0)), *vkey, witnesses, olds, &found); err != nil {
+	asked := question{*vkey, witnesses, olds, promises, source(*previous), *now}
+	if err := audit(source(flag.Arg(0)), asked, &found); err != nil {
 		found.Verdict, found.Error = "refused", err.Error()
 	}
 	line, err := json.Marshal(found)
@@ -94,58 +100,149 @@ func main() {
 	}
 }
 
-func audit(read source, vkey string, witnesses, olds []string, found *verdict) error {
-	key, err := note.NewVerifier(vkey)
+type question struct {
+	vkey                      string
+	witnesses, olds, promises []string
+	previous                  source
+	now                       int64
+}
+
+func audit(read source, asked question, found *verdict) error {
+	key, err := newLogKey(asked.vkey)
 	if err != nil {
 		return fmt.Errorf("verifier key: %w", err)
 	}
-	known := []note.Verifier{key}
-	for _, text := range witnesses {
+	replaying := &replayer{found: found, now: asked.now, grants: map[[16]byte]*grant{}}
+	var before string
+	if asked.previous != "" {
+		_, opened, entries, err := whole(asked.previous, key, nil)
+		if err != nil {
+			return fmt.Errorf("period before: %w", err)
+		}
+		before = opened.Text
+		for index, entry := range entries {
+			replaying.take(index, entry)
+		}
+	}
+	var known []note.Verifier
+	for _, text := range asked.witnesses {
 		witness, err := newWitness(text)
 		if err != nil {
 			return fmt.Errorf("witness key: %w", err)
 		}
 		known = append(known, witness)
 	}
-	raw, err := read.file("checkpoint")
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
+	tree, opened, entries, err := whole(read, key, known)
+	if opened != nil {
+		found.Log, found.Size, found.Root = strings.SplitN(opened.Text, "\n", 2)[0], tree.N, tree.Hash.String()
 	}
-	tree, opened, err := openCheckpoint(raw, key.Name(), note.VerifierList(known...))
 	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
+		return err
 	}
-	found.Log, found.Size, found.Root = key.Name(), tree.N, tree.Hash.String()
 	for _, signature := range opened.Sigs {
-		if signature.Name == key.Name() {
+		if signature.Name == found.Log {
 			continue
 		}
-		time, err := cosignedAt(signature)
+		at, err := cosignedAt(signature)
 		if err != nil {
 			return err
 		}
-		found.Witnesses[signature.Name] = time
+		found.Witnesses[signature.Name] = at
 	}
-	for _, path := range olds {
-		if err := consistent(read, tree, path, key); err != nil {
+	for _, path := range asked.olds {
+		if err := consistent(read, tree, path, key.named(found.Log)); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		found.Consistency++
 	}
+	if tree.N > 0 {
+		if found.Inclusion, err = included(read, tree, entries); err != nil {
+			return err
+		}
+	}
+	for index, entry := range entries {
+		replaying.take(index, entry)
+	}
+	if asked.previous != "" {
+		if err := linked(entries, before); err != nil {
+			return err
+		}
+	} else if len(entries) > 0 && len(entries[0]) == leafBytes && entries[0][1] == kindPrevious {
+		return errors.New("there is a period before it: name it with -previous")
+	}
+	for _, path := range asked.promises {
+		count, err := kept(entries, path, found.Log, key.public, asked.now)
+		if err != nil {
+			return err
+		}
+		found.Promises += count
+	}
+	if found.Violations > 0 {
+		return fmt.Errorf("%d violations, the first at %s", found.Violations, found.Findings[0])
+	}
+	return nil
+}
+
+// whole reads a log's checkpoint and all its entries; nothing of them is believed before the root is right.
+func whole(read source, key *logKey, witnesses []note.Verifier) (tlog.Tree, *note.Note, [][]byte, error) {
+	raw, err := read.file("checkpoint")
+	if err != nil {
+		return tlog.Tree{}, nil, nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	origin := strings.SplitN(string(raw), "\n", 2)[0]
+	if !key.sameLog(origin) {
+		return tlog.Tree{}, nil, nil, errors.New("checkpoint: of another log")
+	}
+	known := append([]note.Verifier{key.named(origin)}, witnesses...)
+	tree, opened, err := openCheckpoint(raw, origin, note.VerifierList(known...))
+	if err != nil {
+		return tlog.Tree{}, nil, nil, fmt.Errorf("checkpoint: %w", err)
+	}
 	if tree.N == 0 {
 		if tree.Hash != sha256.Sum256(nil) {
-			return errors.New("the root of an empty log is another one")
+			return tree, opened, nil, errors.New("the root of an empty log is another one")
 		}
-		return nil
+		return tree, opened, nil, nil
 	}
 	entries, err := replay(read, tree)
+	return tree, opened, entries, err
+}
+
+// A logKey is the log's key: it signs each period of its log under that period's name.
+type logKey struct {
+	name   string
+	public ed25519.PublicKey
+}
+
+func newLogKey(vkey string) (*logKey, error) {
+	verifier, err := note.NewVerifier(vkey)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if found.Inclusion, err = included(read, tree, entries); err != nil {
-		return err
+	raw, err := base64.StdEncoding.DecodeString(strings.SplitN(vkey, "+", 3)[2])
+	if err != nil || len(raw) != 1+ed25519.PublicKeySize {
+		return nil, errors.New("not an Ed25519 key")
 	}
-	return follow(entries, found)
+	return &logKey{verifier.Name(), ed25519.PublicKey(raw[1:])}, nil
+}
+
+func (k *logKey) sameLog(origin string) bool {
+	if origin == k.name {
+		return true
+	}
+	at, own := strings.LastIndex(origin, "/"), strings.LastIndex(k.name, "/")
+	return at > 0 && own > 0 && origin[:at] == k.name[:own]
+}
+
+func (k *logKey) named(origin string) note.Verifier {
+	raw := append([]byte{1}, k.public...)
+	sum := sha256.Sum256([]byte(origin + "\n" + string(raw)))
+	text := fmt.Sprintf("%s+%08x+%s", origin, binary.BigEndian.Uint32(sum[:4]), base64.StdEncoding.EncodeToString(raw))
+	verifier, err := note.NewVerifier(text)
+	if err != nil {
+		panic(err)
+	}
+	return verifier
 }
 
 // openCheckpoint checks the note's signatures and reads its three lines.
@@ -259,34 +356,6 @@ func consistent(read source, tree tlog.Tree, path string, key note.Verifier) err
 		return err
 	}
 	return tlog.CheckTree(proof, tree.N, tree.Hash, old.N, old.Hash)
-}
-
-// follow reads the leaves: a use behind the end of its grant is a broken promise.
-func follow(entries [][]byte, found *verdict) error {
-	ended := map[[16]byte]bool{}
-	for index, entry := range entries {
-		if len(entry) != leafBytes || entry[0] != 1 {
-			return fmt.Errorf("entry %d is not a leaf", index)
-		}
-		kind := entry[1]
-		var id [16]byte
-		copy(id[:], entry[4:20])
-		switch {
-		case kind == 3:
-			found.GrantsFollowed++
-		case kind == kindUse:
-			found.Uses++
-			if ended[id] {
-				found.UsesAfterEnd++
-			}
-		case ends[kind]:
-			ended[id] = true
-		}
-	}
-	if found.UsesAfterEnd > 0 {
-		return fmt.Errorf("%d uses after the end of their grants", found.UsesAfterEnd)
-	}
-	return nil
 }
 
 // A witness verifies cosignature/v1 (C2SP tlog-cosignature), which x/mod does not know.

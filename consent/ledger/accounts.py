@@ -1,14 +1,14 @@
 """Residents' accounts: a keyed hash of a pairwise identifier beside two public keys (WIRE C10)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Engine, text
 
-from consent.errors import LedgerConflict
+from consent.ledger.recoveries import RECOVERY_SECONDS as RECOVERY_SECONDS
+from consent.ledger.recoveries import PresentedKey, keep_key, recover, require_free
 from consent.ledger.schema import for_reading, lock
-
-RECOVERY_SECONDS = 72 * 3_600
-"""DESIGN §7: after a recovery, grant, resume and erase wait so long; who lost the wallet can object."""
+from consent.ledger.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,42 +50,27 @@ class AccountStore:
             return found
 
     def enrol(
-        self, *, claim_hash: bytes, thumbprint: str, account_jwk: str, view_jwk: str, now: int
+        self, *, claim_hash: bytes, thumbprint: str, account_jwk: str, view_jwk: str, now: int, recovery_id: bytes
     ) -> tuple[StoredAccount, bool]:
         """The account of this claim under the new keys, and whether it was there before (recovery).
 
-        The same key again changes nothing. Raises LedgerConflict (``taken``) where the key
-        belongs to another claim.
+        The same key again changes nothing. Raises LedgerConflict: ``taken`` where the key belongs to
+        another claim, ``cancelled`` where its recovery was (``consent.ledger.recoveries``).
         """
+        key = PresentedKey(thumbprint, account_jwk, view_jwk)
         with self._engine.begin() as connection:
-            # Both in one order for everybody: whoever has the claim's lock waits for the key's, never the reverse.
-            lock(connection, claim_hash)
-            lock(connection, b"account key" + thumbprint.encode())
-            other = connection.execute(
-                text("SELECT claim_hash FROM account WHERE thumbprint = :thumbprint"), {"thumbprint": thumbprint}
-            ).scalar()
-            if other is not None and bytes(other) != claim_hash:
-                raise LedgerConflict("taken")
-            values = {"hash": claim_hash, "thumbprint": thumbprint, "jwk": account_jwk, "view": view_jwk}
-            known = connection.execute(text("SELECT 1 FROM account WHERE claim_hash = :hash"), values).first()
+            # Two claims that come with one key at the same time have one order, too.
+            for name in sorted((claim_hash, thumbprint.encode())):
+                lock(connection, name)
+            known = connection.execute(_BY_CLAIM, {"hash": claim_hash}).first()
             if known is None:
-                connection.execute(
-                    text(
-                        "INSERT INTO account (claim_hash, thumbprint, account_jwk, view_jwk, full_after) "
-                        "VALUES (:hash, :thumbprint, :jwk, :view, 0)"
-                    ),
-                    values,
+                return StoredAccount(*_insert(connection, claim_hash, key)), False
+            account = StoredAccount(*known)
+            if account.thumbprint != thumbprint:
+                recover(
+                    connection, account.number, key, full_after=account.full_after, now=now, recovery_id=recovery_id
                 )
-            elif other is None:
-                connection.execute(
-                    text(
-                        "UPDATE account SET thumbprint = :thumbprint, account_jwk = :jwk, view_jwk = :view, "
-                        "full_after = :full_after WHERE claim_hash = :hash"
-                    ),
-                    values | {"full_after": now + RECOVERY_SECONDS},
-                )
-            found = connection.execute(text(f"SELECT {_COLUMNS} FROM account WHERE claim_hash = :hash"), values).one()
-            return StoredAccount(*found), known is not None
+            return StoredAccount(*connection.execute(_BY_CLAIM, {"hash": claim_hash}).one()), True
 
     def by_key(self, thumbprint: str) -> StoredAccount | None:
         with self._reader.begin() as connection:
@@ -102,4 +87,19 @@ class AccountStore:
         return StoredAccount(*found) if found else None
 
 
+def _insert(connection: Statements, claim_hash: bytes, key: PresentedKey) -> Any:
+    values = {"hash": claim_hash, "thumbprint": key.thumbprint, "jwk": key.account_jwk, "view": key.view_jwk}
+    require_free(connection, key.thumbprint)
+    made = connection.execute(
+        text(
+            "INSERT INTO account (claim_hash, thumbprint, account_jwk, view_jwk, full_after) "
+            f"VALUES (:hash, :thumbprint, :jwk, :view, 0) RETURNING {_COLUMNS}"
+        ),
+        values,
+    ).one()
+    keep_key(connection, made[0], key, full_after=0)
+    return made
+
+
 _COLUMNS = "number, thumbprint, account_jwk, view_jwk, full_after"
+_BY_CLAIM = text(f"SELECT {_COLUMNS} FROM account WHERE claim_hash = :hash")

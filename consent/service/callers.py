@@ -7,6 +7,7 @@ from consent.caller.nonces import Nonces
 from consent.caller.proof import VerifiedCaller, verify_proof
 from consent.errors import CallerUnproven, MessageError, ProofNonceNeeded
 from consent.ledger.accounts import AccountStore, StoredAccount
+from consent.ledger.mandates import StoredMandate
 from consent.ledger.proofs import PROOF_SECONDS, ProofStore
 from consent.ledger.uses import SpentProof
 from consent.service.operator import Operator
@@ -96,6 +97,29 @@ class Callers:
 
         self._verify(call, key_for, keep)
         return ProvenParty(found[0], spent[0])
+
+    def delegate(self, call: Call, by_key: Callable[[str], StoredMandate | None]) -> StoredMandate | None:
+        """The mandate whose key proves the call; None where there is none of this key."""
+        found: list[StoredMandate] = []
+
+        def key_for(thumbprint: str) -> PublicKey | None:
+            mandate = by_key(thumbprint)
+            if mandate is None:
+                return None
+            found.append(mandate)
+            return PublicKey.from_jwk(strict_json.parse_object(mandate.jwk, what="mandate key"))
+
+        try:
+            self._verify(call, key_for)
+        except CallerUnproven:
+            if not found:
+                return None
+            raise
+        return found[0]
+
+    def holder_of(self, call: Call, key_for: Callable[[str], PublicKey | None]) -> PublicKey:
+        """The key that proves the call, one that ``key_for`` knows by its thumbprint."""
+        return self._verify(call, key_for).key
 
     def newcomer(self, call: Call) -> PublicKey:
         """Whoever holds the key in the proof's own header: at enrolment only."""

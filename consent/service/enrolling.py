@@ -11,6 +11,7 @@ from typing import Any
 from consent.errors import MessageError, OutOfService
 from consent.grant.account import NONCE_SECONDS, RANDOM_BYTES, account_nonce, parse_enrolment
 from consent.ledger.accounts import AccountStore, StoredAccount
+from consent.ledger.ended_grants import EndedGrants
 from consent.ledger.grants import GIVEN, PAUSED, GrantStore
 from consent.service.openings import OpeningFolder
 from consent.service.operator import Operator
@@ -27,6 +28,7 @@ MAX_CLAIM = 64
 """Characters; a pairwise identifier (DESIGN §5)."""
 
 THUMBPRINT_BYTES = 32
+RECOVERY_ID_BYTES = 16
 
 MakeJar = Callable[[str], str]
 """nonce → the signed authorization request that asks for ``ids.{consent id}``."""
@@ -49,6 +51,7 @@ class Enrolling:
         *,
         accounts: AccountStore,
         grants: GrantStore,
+        ended: EndedGrants,
         openings: OpeningFolder,
         claim_hash: KeyedHash,
         make_jar: MakeJar,
@@ -57,13 +60,14 @@ class Enrolling:
         self._operator = operator
         self._accounts = accounts
         self._grants = grants
+        self._ended = ended
         self._openings = openings
         self._claim_hash = claim_hash
         self._make_jar = make_jar
         self._check_presentation = check_presentation
 
-    def offer(self, thumbprint: str) -> dict[str, str]:
-        """The request to present, for one account key. Raises MessageError."""
+    def offer(self, thumbprint: str, make_jar: MakeJar | None = None) -> dict[str, str]:
+        """The request to present, for one account key, or for a mandate's (``make_jar``). Raises MessageError."""
         try:
             known = len(base64url.decode(thumbprint)) == THUMBPRINT_BYTES
         except EncodingError:
@@ -73,10 +77,10 @@ class Enrolling:
         random, now = self._operator.random(RANDOM_BYTES), self._operator.now
         nonce = account_nonce(self._operator.id, thumbprint, random)
         self._accounts.offer_nonce(nonce, thumbprint, now=now, expires=now + NONCE_SECONDS)
-        return {"request": self._make_jar(nonce), "random": base64url.encode(random)}
+        return {"request": (make_jar or self._make_jar)(nonce), "random": base64url.encode(random)}
 
     def enrol(self, key: PublicKey, body: Mapping[str, Any]) -> Enrolled:
-        """Raises MessageError, LedgerConflict (``taken``), OutOfService.
+        """Raises MessageError, LedgerConflict (``taken``, ``cancelled``, ``too_many``), OutOfService.
 
         1. Two members, a view key.
         2. A nonce offered to exactly the key that proved this call; it is spent, whatever follows.
@@ -102,10 +106,11 @@ class Enrolling:
             account_jwk=strict_json.compact(key.jwk()).decode(),
             view_jwk=strict_json.compact(enrolment.view_key.jwk()).decode(),
             now=now,
+            recovery_id=self._operator.random(RECOVERY_ID_BYTES),
         )
         # 5
         if known:
-            self._seal_anew(account)
+            self.seal_anew(account)
         return Enrolled(account, recovered=known)
 
     def _claim(self, vp_token: Mapping[str, Any], nonce: str) -> str:
@@ -125,13 +130,14 @@ class Enrolling:
         except KeyUnavailable as fault:
             raise OutOfService(str(fault)) from None
 
-    def _seal_anew(self, account: StoredAccount) -> None:
+    def seal_anew(self, account: StoredAccount) -> None:
         """Only what is sealed to another view key: the same wallet keeps what it can read."""
         view_key = view_key_of(account)
         for row in self._grants.of_account(account.number):
             body = self._grants.body(row.grant_id)
             if row.state not in (GIVEN, PAUSED) or body is None or self._openings.is_for(view_key, body.opening_key):
                 continue
+            self._ended.keep_former_opening(row.grant_id, body.opening_key)
             public = self._openings.make(base64url.encode(row.grant_id), view_key)
             self._grants.replace_opening_key(row.grant_id, account=account.number, opening_key=public.raw)
 

@@ -21,7 +21,8 @@ class GrantEntries:
         self, kind: Kind, row: HotRow, body: GrantBody, *, at: int, due: int | None = None, **more: Any
     ) -> MakeEntry:
         """``at`` and ``due`` in milliseconds; ``more`` are the event's own members."""
-        names = Names(self._catalogue.party_id(row.service), stored_detail(body).purpose, body.opening_key, body.leaf_codes)
+        service, purpose = self._catalogue.party_id(row.service), stored_detail(body).purpose
+        names = Names(service, purpose, body.opening_key, body.leaf_codes)
 
         def make(after: HotRow) -> Entry:
             return _waiting(self._entries.of_grant(kind, after, names, at=at, **more).entry, due)

@@ -9,12 +9,14 @@ from sqlalchemy import Engine
 from consent.caller.nonces import Nonces
 from consent.ledger.accounts import AccountStore
 from consent.ledger.declarations import DeclarationStore
+from consent.ledger.ended_grants import EndedGrants
 from consent.ledger.events import EventStore
 from consent.ledger.grants import GrantStore
 from consent.ledger.log_turn import LogTurn
 from consent.ledger.notices import NoticeStore
 from consent.ledger.placing import Placing
 from consent.ledger.proofs import ProofStore
+from consent.ledger.recoveries import RecoveryStore
 from consent.ledger.requests import RequestStore
 from consent.ledger.use_stores import open_uses
 from consent.ledger.uses import UseLane
@@ -29,6 +31,7 @@ from consent.service.bookkeeping import ROUND_SECONDS
 from consent.service.callers import Callers
 from consent.service.catalogue import Catalogue
 from consent.service.cosigning import Cosigning
+from consent.service.credentials import Credentials, nobody
 from consent.service.deciding import Deciding
 from consent.service.declaring import Declaring
 from consent.service.duties import Duties, no_bases, open_duties
@@ -36,10 +39,13 @@ from consent.service.enrolling import CheckPresentation, Enrolling, MakeJar
 from consent.service.entries import EntryMaker
 from consent.service.granting import Granting
 from consent.service.openings import OpeningFolder
+from consent.service.logbook import Logbook, LogSettings, open_logbook
 from consent.service.operator import Operator
 from consent.service.parties import Parties
 from consent.service.reading import Reading
+from consent.service.recovering import Recovering
 from consent.service.sequencer import Sequencer
+from consent.service.standing import Standing, open_standing
 from consent.service.withdrawing import Withdrawing
 from identity.keys.ed25519 import Ed25519Signer
 from identity.keys.keyed_hash import KeyedHash
@@ -63,14 +69,14 @@ class Office:
     deciding: Deciding
     reading: Reading
     duties: Duties
+    recovering: Recovering
+    standing: Standing
     sequencer: Sequencer
     cosigning: Cosigning
-    log_folder: Path
-    period: str
+    logbook: Logbook
 
     def start(self) -> None:
-        self.sequencer.start()
-        self.cosigning.start()
+        self.logbook.start()
         self.deciding.start()
         self.duties.start()
 
@@ -78,8 +84,7 @@ class Office:
         """Ends after what is in hand; what was acknowledged is durable anyway."""
         self.duties.stop()
         self.deciding.stop()
-        self.cosigning.stop()
-        self.sequencer.stop()
+        self.logbook.stop()
 
 
 def open_office(
@@ -87,43 +92,32 @@ def open_office(
     *,
     engine: Engine,
     registry: Callable[[], VerifiedRegistry],
-    log_folder: Path,
-    log_origin: str,
-    log_signer: Ed25519Signer,
+    log: LogSettings,
     openings: Path,
     nonce_secret: bytes,
     claim_hash: KeyedHash,
     make_jar: MakeJar,
     check_presentation: CheckPresentation,
-    witnesses: Sequence[WitnessClient] = (),
-    quorum: Quorum | None = None,
-    compare: Callable[[LogWriter], None] = lambda _: None,
     bases: Callable[[], VerifiedBases] = no_bases,
     known_registry: Callable[[], VerifiedRegistry | None] = lambda: None,
     check_procedure: CheckProcedure | None = None,
     round_seconds: float = ROUND_SECONDS,
+    credentials: Credentials | None = None,
 ) -> Office:
     """``engine``: a database of the newest schema. Raises LogError.
 
-    ``log_origin`` is HOST/log/PERIOD (WIRE C6). ``compare`` holds the log against what witnesses know.
     ``check_procedure`` holds declarations against the catalogue of procedures; None = the one that ships.
+    ``credentials`` judges accreditations and mandates; None = none is believed.
     """
     accounts, declarations, events = AccountStore(engine), DeclarationStore(engine), EventStore(engine)
     grants, proofs, requests = GrantStore(engine), ProofStore(engine), RequestStore(engine)
     parties = Parties(registry, operator.clock, known=known_registry)
     check_procedure = check_procedure or Procedures.shipped().check
-    catalogue = Catalogue(declarations, operator.clock, check_procedure=check_procedure)
+    credentials = credentials or nobody()
     folder, entries = OpeningFolder(openings, operator.random), EntryMaker(operator.random)
-    sequencer = Sequencer(
-        events,
-        Placing(engine, operator.random),
-        LogWriter(log_folder, log_origin, log_signer, take=False),
-        turn=LogTurn(engine),
-        bells=Bells(log_folder.with_name(f"{log_folder.name}-bells")),
-        clock=operator.clock,
-        compare=compare,
-    )
-    cosigning = Cosigning(sequencer, witnesses, quorum)
+    logbook = open_logbook(log, engine=engine, operator=operator, entries=entries)
+    catalogue = Catalogue(declarations, operator.clock, check_procedure=check_procedure, groups=logbook.groups)
+    sequencer, cosigning = logbook.sequencer, logbook.cosigning
     withdrawing = Withdrawing(
         operator,
         grants=grants,
@@ -132,7 +126,7 @@ def open_office(
         catalogue=catalogue,
         entries=entries,
         sequencer=sequencer,
-        log_signer=log_signer,
+        log_signer=log.signer,
     )
     notices = NoticeStore(engine)
     reading = Reading(
@@ -165,6 +159,35 @@ def open_office(
         round_seconds=round_seconds,
     )
     callers = Callers(operator, nonces=Nonces(nonce_secret), proofs=proofs, accounts=accounts, parties=parties)
+    asking = Asking(
+        operator,
+        store=requests,
+        grants=grants,
+        catalogue=catalogue,
+        parties=parties,
+        entries=entries,
+        sequencer=sequencer,
+    )
+    granting = Granting(
+        operator,
+        grants=grants,
+        requests=requests,
+        catalogue=catalogue,
+        parties=parties,
+        openings=folder,
+        entries=entries,
+        sequencer=sequencer,
+    )
+    enrolling = Enrolling(
+        operator,
+        accounts=accounts,
+        grants=grants,
+        ended=EndedGrants(engine),
+        openings=folder,
+        claim_hash=claim_hash,
+        make_jar=make_jar,
+        check_presentation=check_presentation,
+    )
     return Office(
         operator=operator,
         callers=callers,
@@ -178,34 +201,9 @@ def open_office(
             sequencer=sequencer,
             check_procedure=check_procedure,
         ),
-        asking=Asking(
-            operator,
-            store=requests,
-            grants=grants,
-            catalogue=catalogue,
-            parties=parties,
-            entries=entries,
-            sequencer=sequencer,
-        ),
-        enrolling=Enrolling(
-            operator,
-            accounts=accounts,
-            grants=grants,
-            openings=folder,
-            claim_hash=claim_hash,
-            make_jar=make_jar,
-            check_presentation=check_presentation,
-        ),
-        granting=Granting(
-            operator,
-            grants=grants,
-            requests=requests,
-            catalogue=catalogue,
-            parties=parties,
-            openings=folder,
-            entries=entries,
-            sequencer=sequencer,
-        ),
+        asking=asking,
+        enrolling=enrolling,
+        granting=granting,
         acting=Acting(
             operator,
             grants=grants,
@@ -225,11 +223,29 @@ def open_office(
             entries=entries,
             sequencer=sequencer,
             cosigning=cosigning,
+            verify_accreditation=credentials.verify_accreditation,
         ),
         reading=reading,
         duties=duties,
+        recovering=Recovering(
+            operator, store=RecoveryStore(engine), accounts=accounts, callers=callers, enrolling=enrolling
+        ),
+        standing=open_standing(
+            operator,
+            engine=engine,
+            credentials=credentials,
+            accounts=accounts,
+            grants=grants,
+            parties=parties,
+            catalogue=catalogue,
+            claim_hash=claim_hash,
+            reading=reading,
+            asking=asking,
+            granting=granting,
+            withdrawing=withdrawing,
+            duties=duties,
+        ),
         sequencer=sequencer,
         cosigning=cosigning,
-        log_folder=log_folder,
-        period=log_origin.rpartition("/")[2],
+        logbook=logbook,
     )

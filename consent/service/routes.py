@@ -2,10 +2,12 @@
 
 from consent import spec
 from consent.errors import MessageError, SenderUnproven, StaleMessage
+from consent.service.accreditation_routes import accreditation_addresses
 from consent.service.address import KEY, NEWCOMER, NOBODY, PARTY, SIGNED, Address
 from consent.service.allowance import Allowance
 from consent.service.duty_routes import duty_addresses
 from consent.service.exchange import Exchange, Reply, fault_reply, json_reply, jws_reply
+from consent.service.mandate_routes import mandate_addresses, with_mandates
 from consent.service.office import Office
 from consent.signed_message import exact, reading
 from identity.codec import members
@@ -15,13 +17,17 @@ ENROLMENTS_PER_MINUTE = 600
 
 
 def addresses(office: Office) -> tuple[Address, ...]:
-    return (
+    standing, callers = office.standing, office.callers
+    table = (
         *_of_residents(office),
         *_of_grant_keys(office),
         *_of_parties(office),
         *_of_anyone(office),
-        *duty_addresses(office.duties, office.callers),
+        *duty_addresses(office.duties, callers),
+        *accreditation_addresses(standing.accrediting, callers),
+        *mandate_addresses(standing.representing, callers),
     )
+    return with_mandates(table, callers, standing.representing, standing.delegated, url=office.operator.url)
 
 
 def _of_residents(office: Office) -> tuple[Address, ...]:
@@ -33,6 +39,12 @@ def _of_residents(office: Office) -> tuple[Address, ...]:
         if done.recovered:
             return json_reply(200, {"state": "recovered", "full_after": done.account.full_after})
         return json_reply(201, {"state": "active"})
+
+    def recoveries(asked: Exchange) -> Reply:
+        return json_reply(200, office.recovering.of(asked.call))
+
+    def cancel_recovery(asked: Exchange) -> Reply:
+        return json_reply(200, office.recovering.cancel(asked.call, asked.path["recovery_id"]))
 
     def open_mailbox(asked: Exchange) -> Reply:
         account = callers.resident(asked.call)
@@ -74,6 +86,8 @@ def _of_residents(office: Office) -> tuple[Address, ...]:
     json = spec.MEDIA_JSON
     return (
         Address("POST", "/me/account", NEWCOMER, enrol, "Enrol, or recover an account (C10)", takes=json),
+        Address("GET", "/me/recoveries", KEY, recoveries, "Who took the account over (D18)"),
+        Address("DELETE", "/me/recoveries/{recovery_id}", KEY, cancel_recovery, "Send a recovered key away (D18)"),
         Address("POST", "/me/mailboxes", KEY, open_mailbox, "Open a mailbox", takes=json),
         Address("DELETE", "/me/mailboxes", KEY, close_mailbox, "Close a mailbox", takes=json),
         Address("GET", "/me/requests", KEY, requests, "Requests in the resident's mailboxes"),
@@ -158,9 +172,11 @@ def _of_anyone(office: Office) -> tuple[Address, ...]:
 
     def account_request(asked: Exchange) -> Reply:
         enrolments.spend(asked.address)
-        if asked.query.keys() != {"jkt"}:
-            raise MessageError("query: exactly jkt is expected")
-        return json_reply(200, office.enrolling.offer(asked.query["jkt"]))
+        query = asked.query
+        if query.keys() not in ({"jkt"}, {"jkt", "mandate"}) or query.get("mandate", "1") != "1":
+            raise MessageError("query: jkt is expected, and mandate=1 for a mandate's key")
+        make_jar = office.standing.credentials.make_mandate_jar if "mandate" in query else None
+        return json_reply(200, office.enrolling.offer(query["jkt"], make_jar))
 
     def request_object(asked: Exchange) -> Reply:
         return jws_reply(200, office.asking.signed(asked.path["request_id"]))
@@ -174,7 +190,7 @@ def _of_anyone(office: Office) -> tuple[Address, ...]:
             {
                 "services": [{"id": party, "number": number} for party, number in catalogue.parties().items()],
                 "purposes": [{"iri": iri, "number": number} for iri, number in catalogue.purposes().items()],
-                "groups": [],
+                "groups": [group.to_json() for group in catalogue.groups()],
             },
         )
 

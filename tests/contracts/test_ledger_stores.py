@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 
 import pytest
@@ -419,7 +420,9 @@ def test_accounts(engine: Engine) -> None:
     store = AccountStore(engine)
 
     def enrol(claim: bytes, key: str, now: int = NOW) -> tuple[int, bool, int]:
-        account, known = store.enrol(claim_hash=claim, thumbprint=key, account_jwk="{}", view_jwk="{}", now=now)
+        account, known = store.enrol(
+            claim_hash=claim, thumbprint=key, account_jwk="{}", view_jwk="{}", now=now, recovery_id=token_bytes(16)
+        )
         return account.number, known, account.full_after
 
     number, known, full_after = enrol(b"a", "one")

@@ -5,12 +5,11 @@
 they were signed, and the key of the hashes that show whether a value has changed.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
 from fastapi import FastAPI
 from sqlalchemy.engine import make_url
@@ -90,13 +89,22 @@ class Assembled:
 
     services: Services
     source: Source
-    running: Callable[[Any], AbstractAsyncContextManager[None]]
+    running: Callable[[], AbstractContextManager[None]]
 
 
 def build(settings: HolderSettings, *, profile: Profile, clock: Clock, random: Random) -> FastAPI:
     """The application. Raises ConfigurationError."""
     made = assemble(settings, profile=profile, clock=clock, random=random, own=None)
-    return holder_app(made.services, lifespan=made.running)
+    return holder_app(made.services, lifespan=lifespan_of(made))
+
+
+def lifespan_of(made: "Assembled") -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with made.running():
+            yield
+
+    return lifespan
 
 
 def assemble(settings: HolderSettings, *, profile: Profile, clock: Clock, random: Random, own: Own | None) -> Assembled:
@@ -184,8 +192,8 @@ def _assemble(settings: HolderSettings, sandbox: bool, clock: Clock, random: Ran
         clock=clock,
     )
 
-    @asynccontextmanager
-    async def running(_: object) -> AsyncIterator[None]:
+    @contextmanager
+    def running() -> Iterator[None]:
         stop = Event()
         declare = Thread(
             target=declaring.register, args=(consent.published, compact, stop), name="declaration", daemon=True

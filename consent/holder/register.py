@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import Select
 
 from consent.errors import RegisterFault
+from consent.ledger.address import POSTGRESQL, pg8000_arguments
 from identity.codec.members import MAX_INTEGER
 
 Value = int | float | str | bool | None
@@ -177,9 +178,14 @@ STATEMENT_SECONDS = 4
 def open_register(url: str) -> Engine:
     """An engine that reads: on SQLite and PostgreSQL the connection itself refuses to write."""
     made = make_url(url)
-    if made.get_backend_name() == "postgresql" and made.drivername == "postgresql":
-        made = made.set(drivername="postgresql+pg8000")
-    engine = create_engine(made)
+    if made.drivername == POSTGRESQL:
+        import pg8000  # type: ignore[import-untyped]
+
+        arguments = pg8000_arguments(made)
+        named = made.set(drivername="postgresql+pg8000")
+        engine = create_engine(named, creator=lambda: pg8000.connect(**arguments), pool_pre_ping=True)
+    else:
+        engine = create_engine(made)
     listener = _ONLY_READ.get(engine.dialect.name)
     if listener is not None:
         event.listen(engine, "connect", listener)

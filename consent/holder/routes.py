@@ -74,14 +74,15 @@ def guarded(answer: Callable[[bytes, Request], Response], expected_type: str, ma
             body = await read_body(request, max_bytes=max_bytes)
         except TooLarge:
             return error(413, spec.INVALID_REQUEST, f"at most {max_bytes} bytes are read")
-        return await run_in_threadpool(_answered, answer, body, request)
+        return await run_in_threadpool(answered, lambda: answer(body, request))
 
     return endpoint
 
 
-def _answered(answer: Callable[[bytes, Request], Response], body: bytes, request: Request) -> Response:
+def answered(answer: Callable[[], Response]) -> Response:
+    """The answer, or what our errors mean on the wire."""
     try:
-        return answer(body, request)
+        return answer()
     except StaleMessage as fault:
         return error(400, spec.STALE_REQUEST, str(fault))
     except SenderUnproven as fault:

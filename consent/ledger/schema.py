@@ -4,16 +4,17 @@ SQLite is the default, PostgreSQL by its address; everything above this file is 
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pg8000  # type: ignore[import-untyped]
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, text
 
 from consent.errors import OutOfService
 from consent.ledger.address import POSTGRESQL, parse_address, pg8000_arguments, sqlite_path
@@ -52,6 +53,7 @@ def open_engine(url: str) -> Engine:
     if made.get_backend_name() == POSTGRESQL:
         return _open_postgresql(made)
     engine = create_engine(made)
+    _TURNS[engine.dialect] = Turns(_turn_file(engine.url))
     turns = _Turns(turns_of(engine))
     event.listen(engine, "connect", configure_sqlite)
     event.listen(engine, "begin", turns.begin)
@@ -67,24 +69,23 @@ def open_direct(engine: Engine) -> Direct:
     return connect_sqlite(sqlite_path(engine.url), configure_sqlite, engine.dialect)
 
 
+# By what an engine and its reading twin share, so that all threads behind them share one lock.
+_TURNS: WeakKeyDictionary[Dialect, Turns] = WeakKeyDictionary()
+
+
 def turns_of(engine: Engine) -> Turns:
     """Turns at the SQLite file of ``engine``, for a writer with a connection of its own."""
-    path = sqlite_path(engine.url)
-    return Turns(path.with_name(path.name + TURN))
+    return _TURNS[engine.dialect]
 
 
-@contextmanager
-def turn_of(engine: Engine) -> Iterator[None]:
+def turn_of(engine: Engine) -> AbstractContextManager[None]:
     """One turn to write; PostgreSQL needs none, its rows have locks."""
-    if engine.dialect.name == POSTGRESQL:
-        yield
-        return
-    turns = turns_of(engine)
-    try:
-        with turns.turn():
-            yield
-    finally:
-        turns.close()
+    return nullcontext() if engine.dialect.name == POSTGRESQL else turns_of(engine).turn()
+
+
+def _turn_file(url: URL) -> Path:
+    path = sqlite_path(url)
+    return path.with_name(path.name + TURN)
 
 
 def lock(connection: Statements, name: bytes) -> None:

@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from threading import Condition, Thread, current_thread
 from typing import Any, Protocol, TypeVar
@@ -26,7 +25,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from consent.errors import OutOfService
-from consent.ledger.schema import open_direct, turns_of
+from consent.ledger.address import POSTGRESQL
+from consent.ledger.schema import open_direct, turn_of, turns_of
 from consent.ledger.statements import Direct, Statements
 from consent.ledger.turns import Turns
 from consent.ledger.wal import Checkpointer
@@ -90,7 +90,7 @@ class Writer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._turns: Turns | None = turns_of(engine) if engine.dialect.name == "sqlite" else None
+        self._turns: Turns | None = None if engine.dialect.name == POSTGRESQL else turns_of(engine)
         self._checkpointer = Checkpointer(engine, self._turns) if self._turns is not None else None
         self._direct: Direct | None = None
         self._changed = Condition()
@@ -165,8 +165,6 @@ class Writer:
         self._drop()
         if self._checkpointer is not None:
             self._checkpointer.stop()
-        if self._turns is not None:
-            self._turns.close()
 
     def _take(self) -> list[_Job]:
         """The next batch; empty at the end. A job whose caller has gone is left out."""
@@ -217,10 +215,10 @@ class Writer:
                 yield from self._decided([job])
 
     def _transaction(self, jobs: Sequence[_Job]) -> list[_Job]:
-        direct, alone, done = self._connected(), len(jobs) == 1, list[_Job]()
-        with nullcontext() if self._turns is None else self._turns.turn():
+        alone, done = len(jobs) == 1, list[_Job]()
+        with turn_of(self._engine):
+            direct = self._begun()
             try:
-                direct.run("BEGIN" if self._turns is None else "BEGIN IMMEDIATE")
                 until = time.monotonic() + MAX_BATCH_SECONDS
                 for job in jobs:
                     done.append(job)
@@ -253,6 +251,20 @@ class Writer:
             self._drop()
             return False
         return True
+
+    def _begun(self) -> Direct:
+        """A transaction. A connection that was lost while idle is opened again: nothing hung on it."""
+        begin = "BEGIN" if self._turns is None else "BEGIN IMMEDIATE"
+        if self._direct is not None:
+            try:
+                self._direct.run(begin)
+            except SQLAlchemyError:
+                self._drop()
+            else:
+                return self._direct
+        direct = self._connected()
+        direct.run(begin)
+        return direct
 
     def _connected(self) -> Direct:
         if self._direct is None:

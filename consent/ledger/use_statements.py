@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from consent.ledger.grant_row import BODY_COLUMNS, ROW_COLUMNS
+from consent.ledger.grant_row import BODY_COLUMNS, ROW_COLUMNS, WINDOW_EPOCH, signed
 from consent.ledger.grant_statements import USE
+from consent.ledger.uses import Order, Wanted
 
 _NAME = re.compile(r"(?<!:):([a-z_]+)")
 
@@ -35,41 +36,33 @@ class Statement:
         return tuple(given[name] for name in self.names)
 
 
-@dataclass(frozen=True, slots=True)
-class UseStatements:
-    """``:tag`` comes back with the row, so that answers of many statements sent at once find their question."""
+READ = (
+    f"SELECT {_of('grant_row', ROW_COLUMNS)}, {_of('grant_body', BODY_COLUMNS)} "
+    "FROM grant_row, grant_body WHERE grant_row.grant_id = :grant_id AND grant_body.grant_id = :grant_id"
+)
+SPEND_PROOF = (
+    "INSERT INTO spent_proof (thumbprint, jti, expires) VALUES (:thumbprint, :jti, :expires) ON CONFLICT DO NOTHING"
+)
+SPEND_REQUEST = (
+    "INSERT INTO use_request_seen (service, jti, request_hash, expires) "
+    "VALUES (:service, :jti, :request_hash, :expires) ON CONFLICT DO NOTHING"
+)
+FREE_REQUEST = "DELETE FROM use_request_seen WHERE service = :service AND jti = :jti"
+ADD_EVENT = (
+    "INSERT INTO event (kind, grant_id, counter, leaf, sealed) VALUES (:kind, :grant_id, :counter, :leaf, :sealed)"
+)
+UPDATE = USE.text.replace("RETURNING", "AND act = :act RETURNING")
 
-    spend_proof: Statement
-    spend_request: Statement
-    read: Statement
-    use: Statement
-    add_event: Statement
-    free_request: Statement
 
-    @classmethod
-    def of(cls, mark: str, *, integer: str = "") -> "UseStatements":
-        """``integer`` is the cast that a database needs to know what a value is that it only gives back."""
-
-        def made(named: str) -> Statement:
-            return Statement.of(named.replace(":tag", f":tag{integer}"), mark)
-
-        return cls(
-            spend_proof=made(
-                "INSERT INTO spent_proof (thumbprint, jti, expires) VALUES (:thumbprint, :jti, :expires) "
-                "ON CONFLICT DO NOTHING RETURNING :tag"
-            ),
-            spend_request=made(
-                "INSERT INTO use_request_seen (service, jti, request_hash, expires) "
-                "VALUES (:service, :jti, :request_hash, :expires) ON CONFLICT DO NOTHING RETURNING :tag"
-            ),
-            read=made(
-                f"SELECT :tag, {_of('grant_row', ROW_COLUMNS)}, {_of('grant_body', BODY_COLUMNS)} "
-                "FROM grant_row, grant_body WHERE grant_row.grant_id = :grant_id AND grant_body.grant_id = :grant_id"
-            ),
-            use=made(USE.text.replace("RETURNING", "AND act = :act RETURNING :tag,")),
-            add_event=made(
-                "INSERT INTO event (kind, grant_id, counter, leaf, sealed) "
-                "VALUES (:kind, :grant_id, :counter, :leaf, :sealed)"
-            ),
-            free_request=made("DELETE FROM use_request_seen WHERE service = :service AND jti = :jti"),
-        )
+def update_values(order: Order, wanted: Wanted) -> dict[str, object]:
+    """What the conditional UPDATE is asked with."""
+    return {
+        "grant_id": order.grant_id,
+        "service": wanted.service,
+        "holder": wanted.holder,
+        "purpose": wanted.purpose,
+        "mask": signed(wanted.mask),
+        "act": wanted.act,
+        "now": order.now,
+        "since": order.now - WINDOW_EPOCH,
+    }

@@ -1,18 +1,20 @@
 """Which lane of uses a database has."""
 
+from collections.abc import Callable
+
 from sqlalchemy import Engine
 
 from consent.ledger.address import POSTGRESQL
-from consent.ledger.uses import UseStore
+from consent.ledger.uses import ThreadLane, UseLane
 
 
-def open_uses(engine: Engine) -> UseStore:
-    """Connects when the first use comes."""
+def open_lane(engine: Engine, *, written: Callable[[], None]) -> UseLane:
+    """Connects when the first use comes. ``written`` is called after each batch."""
     if engine.dialect.name == POSTGRESQL:
         # asyncpg is loaded where it is used.
-        from consent.ledger.uses_postgresql import PostgresqlUses
+        from consent.ledger.uses_postgresql import LoopLane
 
-        return PostgresqlUses(engine.url)
+        return LoopLane(engine.url, written=written)
     from consent.ledger.uses_sqlite import SqliteUses
 
-    return SqliteUses(engine)
+    return ThreadLane(SqliteUses(engine), written=written)

@@ -1,4 +1,4 @@
-"""The lane of uses: one thread per process decides and writes them, many in one transaction.
+"""The lane of uses: each process decides and writes them one batch after the other, many in one transaction.
 
 A batch is what came while the one before was being made durable: no timer, no idle wait. Each use
 keeps its own statements (``uses_sqlite``, ``uses_postgresql``), in ascending order of grant ids, and
@@ -69,7 +69,7 @@ Outcome = HotRow | Refused | Exception
 
 
 class Order(Protocol):
-    """One use on its way. ``judge`` and ``entry`` are called in the lane's thread, inside the transaction."""
+    """One use on its way. ``judge`` and ``entry`` are called by the lane, inside the transaction."""
 
     @property
     def grant_id(self) -> bytes: ...
@@ -98,12 +98,70 @@ class Order(Protocol):
         ...
 
     def done(self, outcome: Outcome) -> None:
-        """After the commit. Must not hold the thread up."""
+        """After the commit. Must not hold the lane up."""
         ...
 
 
+class LaneFull(Exception):
+    """More uses wait than are kept."""
+
+
+class UseLane(Protocol):
+    """Decides and writes what is submitted between ``start`` and ``stop``."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        """Ends after what has been submitted."""
+        ...
+
+    def submit(self, order: Order) -> None:
+        """Raises LaneFull."""
+        ...
+
+
+class Waiting:
+    """Orders that wait for their turn. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._orders: deque[Order] = deque()
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def add(self, order: Order) -> None:
+        if len(self._orders) >= MAX_WAITING:
+            raise LaneFull
+        self._orders.append(order)
+
+    def take(self) -> list[Order]:
+        """The next batch, by grant id: every process takes the rows in this order, so none waits for another
+        in a circle."""
+        batch = [self._orders.popleft() for _ in range(min(len(self._orders), MAX_BATCH))]
+        batch.sort(key=lambda order: order.grant_id)
+        return batch
+
+
+class Forgetting:
+    """When it is time to delete what has expired."""
+
+    def __init__(self) -> None:
+        self._at = 0
+
+    def is_due(self, now: int) -> bool:
+        due = now >= self._at + FORGET_SECONDS
+        if due:
+            self._at = now
+        return due
+
+
+def note_failure(batch: Sequence[Order], fault: Exception) -> None:
+    # The text of such a fault may quote a statement's values.
+    _log.warning("uses: a batch of %d failed (%s)", len(batch), type(fault).__name__)
+
+
 class UseStore(Protocol):
-    """Uses of one database."""
+    """Uses of one database, for a thread."""
 
     def write(self, orders: Sequence[Order]) -> list[Outcome]:
         """One durable transaction, in the order given, or an exception and nothing."""
@@ -113,25 +171,19 @@ class UseStore(Protocol):
         """Deletes proofs and use requests that have expired, in a transaction of its own."""
         ...
 
-    def close(self) -> None: ...
 
-
-class LaneFull(Exception):
-    """More uses wait than are kept."""
-
-
-class UseLane:
-    """Runs between ``start`` and ``stop``; any thread may submit."""
+class ThreadLane:
+    """A lane in a thread of its own: for a database that makes whoever writes wait for its disk."""
 
     def __init__(self, store: UseStore, *, written: Callable[[], None]) -> None:
         """``written`` is called after each batch: there may be something to log."""
         self._store = store
         self._written = written
-        self._waiting: deque[Order] = deque()
+        self._waiting = Waiting()
         self._turn = Condition()
         self._stopping = False
         self._thread: Thread | None = None
-        self._forgot_at = 0
+        self._forgetting = Forgetting()
 
     def start(self) -> None:
         self._stopping = False
@@ -139,7 +191,6 @@ class UseLane:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends after what has been submitted."""
         with self._turn:
             self._stopping = True
             self._turn.notify()
@@ -148,41 +199,30 @@ class UseLane:
             self._thread = None
 
     def submit(self, order: Order) -> None:
-        """Raises LaneFull."""
         with self._turn:
-            if len(self._waiting) >= MAX_WAITING:
-                raise LaneFull
-            self._waiting.append(order)
+            self._waiting.add(order)
             if len(self._waiting) == 1:
                 self._turn.notify()
 
     def _run(self) -> None:
-        try:
-            while batch := self._next():
-                self._write(batch)
+        while batch := self._next():
+            self._write(batch)
+            if self._forgetting.is_due(batch[0].now):
                 self._forget(batch[0].now)
-        finally:
-            self._store.close()
 
     def _next(self) -> list[Order]:
-        """What waits, by grant id; empty at the end."""
+        """What waits; empty at the end."""
         with self._turn:
-            self._turn.wait_for(lambda: self._waiting or self._stopping)
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
-        # Every process takes the rows in this order, so none waits for another in a circle.
-        batch.sort(key=lambda order: order.grant_id)
-        return batch
+            self._turn.wait_for(lambda: len(self._waiting) or self._stopping)
+            return self._waiting.take()
 
     def _write(self, batch: Sequence[Order]) -> None:
         outcomes: Sequence[Outcome]
         try:
             outcomes = self._store.write(batch)
         except Exception as fault:  # noqa: BLE001  # whatever it is, it is one use's own or nobody's
-            if len(batch) == 1:
-                outcomes = [fault]
-            else:
-                _log.warning("uses: a batch of %d failed (%s); each is tried alone", len(batch), type(fault).__name__)
-                outcomes = [self._alone(order) for order in batch]
+            note_failure(batch, fault)
+            outcomes = [fault] if len(batch) == 1 else [self._alone(order) for order in batch]
         self._written()
         for order, outcome in zip(batch, outcomes, strict=True):
             order.done(outcome)
@@ -194,9 +234,6 @@ class UseLane:
             return fault
 
     def _forget(self, now: int) -> None:
-        if now < self._forgot_at + FORGET_SECONDS:
-            return
-        self._forgot_at = now
         try:
             self._store.forget(now)
         except Exception as fault:  # noqa: BLE001  # nothing depends on it

@@ -7,11 +7,22 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from consent.errors import OutOfService
-from consent.ledger.grant_row import ROW_WIDTH, WINDOW_EPOCH, read_body, read_row, signed
-from consent.ledger.use_statements import UseStatements
-from consent.ledger.uses import SEEN_SECONDS, Order, Outcome, Refused, Wanted
+from consent.ledger.grant_row import ROW_WIDTH, read_body, read_row
+from consent.ledger.use_statements import (
+    ADD_EVENT,
+    FREE_REQUEST,
+    READ,
+    SPEND_PROOF,
+    SPEND_REQUEST,
+    UPDATE,
+    Statement,
+    update_values,
+)
+from consent.ledger.uses import SEEN_SECONDS, Order, Outcome, Refused
 
-_STATEMENTS = UseStatements.of("?")
+_READ, _UPDATE, _SPEND_PROOF, _SPEND_REQUEST, _FREE_REQUEST, _ADD_EVENT = (
+    Statement.of(named, "?") for named in (READ, UPDATE, SPEND_PROOF, SPEND_REQUEST, FREE_REQUEST, ADD_EVENT)
+)
 
 
 class SqliteUses:
@@ -35,63 +46,32 @@ class SqliteUses:
                 text("DELETE FROM use_request_seen WHERE expires <= :past"), {"past": now - SEEN_SECONDS}
             )
 
-    def close(self) -> None:
-        """The engine is its owner's."""
-
 
 def _use(cursor: sqlite3.Cursor, order: Order) -> Outcome:
     """The whole file is this transaction's: what is found stays so until its end."""
-    proof, made = order.proof, _STATEMENTS
+    proof = order.proof
     if proof is not None:
-        spent = {"thumbprint": proof.thumbprint, "jti": proof.jti, "expires": proof.expires, "tag": 0}
-        if _one(cursor, made.spend_proof.sql, made.spend_proof.values(spent)) is None:
+        spent = (proof.thumbprint, proof.jti, proof.expires)
+        if cursor.execute(_SPEND_PROOF.sql, spent).rowcount != 1:
             return Refused.PROOF_SPENT
-    found = _one(cursor, made.read.sql, made.read.values({"tag": 0, "grant_id": order.grant_id}))
+    found = _one(cursor, _READ.sql, (order.grant_id,))
     if found is None:
         wanted = order.judge(None, None)
     else:
-        wanted = order.judge(read_row(found[1 : 1 + ROW_WIDTH]), read_body(found[1 + ROW_WIDTH :]))
+        wanted = order.judge(read_row(found[:ROW_WIDTH]), read_body(found[ROW_WIDTH:]))
     if wanted is None:
         return Refused.NOT_ASKED
-    request = {
-        "service": wanted.service,
-        "jti": order.jti,
-        "request_hash": order.request_hash,
-        "expires": order.expires,
-        "tag": 0,
-    }
-    if _one(cursor, made.spend_request.sql, made.spend_request.values(request)) is None:
+    request = (wanted.service, order.jti, order.request_hash, order.expires)
+    if cursor.execute(_SPEND_REQUEST.sql, request).rowcount != 1:
         return Refused.REPLAYED
-    used = _one(cursor, made.use.sql, made.use.values(update_values(order, wanted, 0)))
+    used = _one(cursor, _UPDATE.sql, _UPDATE.values(update_values(order, wanted)))
     if used is None:
-        cursor.execute(made.free_request.sql, made.free_request.values(request))
+        cursor.execute(_FREE_REQUEST.sql, request[:2])
         return Refused.NOT_NOW
-    row = read_row(used[1:])
+    row = read_row(used)
     entry = order.entry(row)
-    event = {
-        "kind": int(entry.kind),
-        "grant_id": row.grant_id,
-        "counter": row.counter,
-        "leaf": entry.leaf,
-        "sealed": entry.sealed,
-    }
-    cursor.execute(made.add_event.sql, made.add_event.values(event))
+    cursor.execute(_ADD_EVENT.sql, (int(entry.kind), row.grant_id, row.counter, entry.leaf, entry.sealed))
     return row
-
-
-def update_values(order: Order, wanted: Wanted, tag: int) -> dict[str, object]:
-    """What the conditional UPDATE is asked with."""
-    return {
-        "grant_id": order.grant_id,
-        "service": wanted.service,
-        "holder": wanted.holder,
-        "purpose": wanted.purpose,
-        "mask": signed(wanted.mask),
-        "act": wanted.act,
-        "now": order.now,
-        "since": order.now - WINDOW_EPOCH,
-        "tag": tag,
-    }
 
 
 def _one(cursor: sqlite3.Cursor, sql: str, values: tuple[object, ...]) -> tuple[Any, ...] | None:

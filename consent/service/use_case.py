@@ -1,13 +1,13 @@
 """One use on its way: judged in the lane of uses, written, logged, and then answered by the event loop.
 
-Three threads touch it, one after the other: the event loop makes it and waits; the lane judges and
-writes it; the log says where its leaf is. It is answered when both have spoken: a leaf of this
+Up to three threads touch it: the event loop makes it and waits; the lane, which may be a thread,
+judges and writes it; the log says where its leaf is. It is answered when both have spoken: a leaf of this
 grant and counter without our commit would be another process's.
 """
 
 import asyncio
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, get_ident
 
 from consent.errors import OutOfService
 from consent.grant.accreditation import VerifiedAccreditation
@@ -76,6 +76,7 @@ class UseCase:
         self._entries = entries
         self._waiters = waiters
         self._loop = asyncio.get_running_loop()
+        self._thread = get_ident()
         self._settled: asyncio.Future[Refused | int] = self._loop.create_future()
         self._turn = Lock()
         self._used: HotRow | None = None
@@ -164,6 +165,9 @@ class UseCase:
             self._key = None
 
     def _settle(self, how: Refused | int | Exception) -> None:
+        if get_ident() == self._thread:
+            self._set(how)
+            return
         # The loop may have ended meanwhile, and with it whoever asked.
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._set, how)

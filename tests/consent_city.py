@@ -6,7 +6,7 @@ presentation is a text that says what it presents: those two have tests of their
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from consent import spec
 from consent.caller.proof import sign_proof
 from consent.grant.account import account_nonce
+from consent.grant.accreditation import VerifiedAccreditation
 from consent.grant.act import Amend, Deed, Pause, Resume, sign_act
 from consent.grant.detail import AuthorizationDetail, Frequency, Term
 from consent.grant.grant import sign_grant
@@ -34,6 +35,7 @@ from consent.grant.use import (
 )
 from consent.grant.withdrawal import sign_withdrawal
 from consent.holder.allow import ProvenAllow, prove_allow
+from consent.ledger.groups import Group
 from consent.ledger.schema import open_engine, upgrade
 from consent.log.quorum import Quorum
 from consent.log.witness_client import WitnessClient
@@ -47,6 +49,8 @@ from consent.procedure.declaration import (
 )
 from consent.procedure.procedures import CheckProcedure
 from consent.service.app import create_app
+from consent.service.credentials import Credentials
+from consent.service.logbook import LogSettings
 from consent.service.office import Office, open_office
 from consent.service.operator import Operator
 from identity.codec import base64url, strict_json
@@ -318,7 +322,12 @@ class Driver:
         return [reason.code for reason in read.reasons]
 
     def prove(
-        self, answer: httpx.Response, request: VerifiedUseRequest, wallet: "Resident", quorum: Quorum | None = None
+        self,
+        answer: httpx.Response,
+        request: VerifiedUseRequest,
+        wallet: "Resident",
+        quorum: Quorum | None = None,
+        accreditation: VerifiedAccreditation | None = None,
     ) -> ProvenAllow:
         """As a data holder does before it releases anything."""
         allow = self.answer(answer, request)
@@ -336,6 +345,7 @@ class Driver:
             numbers=lambda service, purpose: (numbers[service], purposes[purpose]),
             log_vkey=self.vkey,
             quorum=lambda _: quorum,
+            accreditation=accreditation,
         )
 
 
@@ -352,6 +362,10 @@ class ConsentCity(Driver):
         quorum: Quorum | None = None,
         compare: Callable[[LogWriter], None] = lambda _: None,
         check_procedure: CheckProcedure = lambda declaration: None,
+        credentials: Credentials | None = None,
+        origin: str = ORIGIN,
+        groups: Sequence[Group] = (),
+        retention_seconds: int | None = None,
     ) -> None:
         """Any procedure passes, unless ``check_procedure`` says otherwise."""
         keys, clock = keys or Keys(), clock or Clock()
@@ -364,21 +378,26 @@ class ConsentCity(Driver):
             Operator(CONSENT, URL, keys.signers[CONSENT], clock, secrets.token_bytes),
             engine=self.engine,
             registry=self._current,
-            log_folder=folder / "log",
-            log_origin=ORIGIN,
-            log_signer=keys.log,
+            log=LogSettings(
+                folder / "log",
+                origin,
+                keys.log,
+                witnesses=witnesses(keys.log),
+                quorum=quorum,
+                compare=compare,
+                groups=groups,
+                retention_seconds=retention_seconds,
+            ),
             openings=folder / "opening",
             nonce_secret=keys.nonce_secret,
             claim_hash=InProcessKeyedHash({"account": keys.claim_hash}),
             make_jar=fake_jar,
             check_presentation=fake_check,
-            witnesses=witnesses(keys.log),
-            quorum=quorum,
-            compare=compare,
             bases=self._bases,
             # Rounds of bookkeeping are a test's own doing.
             round_seconds=3_600,
             check_procedure=check_procedure,
+            credentials=credentials,
         )
         self.office.start()
         transport = httpx.ASGITransport(create_app(self.office), raise_app_exceptions=False)

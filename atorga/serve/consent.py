@@ -8,19 +8,18 @@ workers = 2                           # processes at this port; optional. Anothe
 party = "urn:atorga:party:consent"    # in the signed list, roles consent, log, verifier
 key = "consent.pem"                   # file: its registry key (PEM)
 log_seed = "log-seed"                 # file: the log's Ed25519 seed, 64 hexadecimal digits
-period = "2026"                       # of the log: its origin is HOST/log/PERIOD
+period = "2026"                       # of the log: its origin is HOST/log/PERIOD; another one closes the log before it
 keyed_hash = "run/consent-hashes.sock"  # socket of the process that hashes identifiers, scope "account"
 openings = "…/openings"               # folder of sealed opening keys, apart from backups; optional
 database = "postgresql://…"           # address without a password; optional, default a file in the data folder
 database_password = "db-password"     # file; optional
+procedures = "…/procedures"           # folder of the city's own entries of the catalogue of procedures; optional
 
 [client]                              # atorga.serve.access_client: the certificate it asks wallets with
 [trust]                               # atorga.serve.credential_trust
 
-[witnesses]                           # who cosigns the log; optional, and then it prints "not witnessed"
-keys = ["witness.example+…"]          # cosignature keys, and their addresses in the same order
-urls = ["https://witness.example"]
-threshold = 1                         # so many make a quorum, which sensitive purposes wait for
+[log]                                 # atorga.serve.consent_log: retention, group codes
+[witnesses]                           # atorga.serve.consent_log: who cosigns the log
 
 State in the service's folder: ``consent.db`` unless ``database`` says elsewhere, ``nonces``, ``log/`` and, unless
 ``openings`` says elsewhere, ``openings/``.
@@ -36,45 +35,34 @@ from sqlalchemy import URL, Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from starlette.applications import Starlette
 
-from atorga.serve import access_client, credential_trust
+from atorga.serve import access_client, consent_log, credential_trust
 from atorga.serve.access_client import ClientSettings
+from atorga.serve.consent_log import ConsentLogSettings
 from atorga.serve.credential_trust import CredentialTrustSettings, ListedTrust
 from atorga.serve.settings import ConfigurationError, Profile, ServiceHead, Table
 from consent.caller.nonce_secret import shared_secret
 from consent.errors import ConsentError
+from consent.grant import accreditation
 from consent.ledger.address import parse_address
 from consent.ledger.schema import check_durable, open_engine, upgrade
-from consent.log.note import NoteKey
 from consent.log.period import is_period
-from consent.log.quorum import Quorum
-from consent.log.witness_client import HttpPost, WitnessClient
+from consent.procedure.procedures import Procedures
 from consent.service.account_presentation import AccountPresentation
 from consent.service.app import create_app
+from consent.service.credentials import Credentials
+from consent.service.mandate_presentation import MandatePresentation
 from consent.service.office import Office, open_office
 from consent.service.operator import Operator
-from consent.service.witnessed import Witnessed
 from identity.clock import Clock
-from identity.errors import FetchError, IdentityError
-from identity.fetch import AllowListFetcher, require_permitted
-from identity.keys.ed25519 import Ed25519Signer
+from identity.errors import IdentityError
 from identity.keys.keyed_hash import KeyedHashClient
 from identity.keys.signer import SoftwareSigner
 from identity.randomness import Random
-
-WITNESS_SECONDS = 2.0
-"""A witness that is slower is asked again with the next checkpoint; a quorum does without it."""
+from verifier.client import VerifierClient
 
 DATABASE = "consent.db"
-LOG = "log"
 OPENINGS = "openings"
 NONCES = "nonces"
-
-
-@dataclass(frozen=True, slots=True)
-class WitnessSettings:
-    keys: tuple[NoteKey, ...]
-    urls: tuple[str, ...]
-    quorum: Quorum
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +70,15 @@ class ConsentSettings:
     head: ServiceHead
     party: str
     key: Path
-    log_seed: Path
+    log: ConsentLogSettings
     period: str
     keyed_hash: Path
     openings: Path
     database: URL
     database_password: Path | None
+    procedures: Path | None
     client: ClientSettings
     trust: CredentialTrustSettings
-    witnesses: WitnessSettings | None
 
     @property
     def log_origin(self) -> str:
@@ -106,15 +94,15 @@ def settings(head: ServiceHead, root: Table) -> ConsentSettings:
         head=head,
         party=table.text("party"),
         key=table.path("key"),
-        log_seed=table.path("log_seed"),
+        log=consent_log.settings(table, root),
         period=table.text("period"),
         keyed_hash=table.path("keyed_hash"),
         openings=table.optional_path("openings") or head.data / OPENINGS,
         database=_database(table.optional_text("database") or f"sqlite:///{head.data / DATABASE}"),
         database_password=table.optional_path("database_password"),
+        procedures=table.optional_path("procedures"),
         client=access_client.settings(root),
         trust=credential_trust.settings(head, root),
-        witnesses=_witnesses(root.optional_table("witnesses")),
     )
     table.done()
     if not is_period(made.period):
@@ -139,21 +127,6 @@ def _engine(settings: ConsentSettings) -> Engine:
     if file is not None:
         url = url.set(password=file.read_text(encoding="utf-8").strip())
     return open_engine(url.render_as_string(hide_password=False))
-
-
-def _witnesses(table: Table | None) -> WitnessSettings | None:
-    if table is None:
-        return None
-    urls = table.texts("urls")
-    try:
-        keys = tuple(NoteKey.parse(vkey) for vkey in table.texts("keys"))
-        quorum = Quorum(keys, table.integer("threshold", minimum=1))
-    except ConsentError as fault:
-        raise ConfigurationError(f"[witnesses]: {fault}") from None
-    if len(urls) != len(keys):
-        raise ConfigurationError(f"[witnesses]: {len(keys)} keys and {len(urls)} urls; one each is expected")
-    table.done()
-    return WitnessSettings(keys, urls, quorum)
 
 
 def build(settings: ConsentSettings, *, profile: Profile, clock: Clock, random: Random) -> Starlette:
@@ -196,40 +169,26 @@ def _office(
         engine=engine,
         registry=trust.registry,
         known_registry=trust.known_registry,
-        log_folder=head.data / LOG,
-        log_origin=settings.log_origin,
-        log_signer=Ed25519Signer.from_hex(settings.log_seed.read_text(encoding="ascii").strip()),
+        log=consent_log.build(settings.log, head, origin=settings.log_origin, profile=profile),
         openings=settings.openings,
         nonce_secret=shared_secret(head.data / NONCES, random),
         claim_hash=KeyedHashClient(settings.keyed_hash),
         make_jar=presentation.make_jar,
         check_presentation=presentation.check,
-        witnesses=_clients(settings.witnesses, profile),
-        quorum=None if settings.witnesses is None else settings.witnesses.quorum,
-        compare=_witnessed(settings.witnesses, profile).compare,
+        credentials=_credentials(operator, trust, client),
+        check_procedure=Procedures.shipped(settings.procedures).check,
     )
 
 
-def _witnessed(witnesses: WitnessSettings | None, profile: Profile) -> Witnessed:
-    urls = () if witnesses is None else witnesses.urls
-
-    def is_theirs(address: str) -> bool:
-        return any(address.startswith(f"{url.rstrip('/')}/") for url in urls)
-
-    fetcher = AllowListFetcher(is_theirs, allow_loopback_http=profile == "sandbox", timeout_seconds=WITNESS_SECONDS)
-    return Witnessed(urls, fetcher)
-
-
-def _clients(witnesses: WitnessSettings | None, profile: Profile) -> list[WitnessClient]:
-    if witnesses is None:
-        return []
-    try:
-        for url in witnesses.urls:
-            require_permitted(url, allow_loopback_http=profile == "sandbox")
-    except FetchError as fault:
-        raise ConfigurationError(f"[witnesses] urls: {fault}") from None
-    # A connection each: a witness's client is used by one thread.
-    return [
-        WitnessClient(url, key, HttpPost(timeout_seconds=WITNESS_SECONDS))
-        for url, key in zip(witnesses.urls, witnesses.keys, strict=True)
-    ]
+def _credentials(operator: Operator, trust: ListedTrust, client: VerifierClient) -> Credentials:
+    """By the same trust as a resident's own presentation."""
+    issuer_key, check_status = trust.issuers.issuer_key, trust.status.check
+    mandates = MandatePresentation(operator, client.signer, client.x5c, issuer_key, check_status)
+    return Credentials(
+        verify_accreditation=accreditation.verifier(
+            issuer_key=issuer_key, check_status=check_status, registry=trust.registry, now=lambda: operator.now
+        ),
+        make_mandate_jar=mandates.make_jar,
+        check_mandate=mandates.check,
+        check_status=check_status,
+    )

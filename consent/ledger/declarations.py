@@ -55,11 +55,11 @@ class DeclarationStore:
                     text("SELECT max(version), min(party) FROM declaration WHERE declaration_id = :id"),
                     {"id": declaration_id},
                 ).one()
-                party = _number(connection, "party", "party_id", party_id)
+                party = number_of(connection, "party", "party_id", party_id)
                 if last[0] is not None and (last[0] > version or last[1] != party):
                     raise LedgerConflict("version")
                 for iri in purposes:
-                    _number(connection, "purpose", "iri", iri)
+                    number_of(connection, "purpose", "iri", iri)
                 connection.execute(
                     text(
                         "INSERT INTO declaration (declaration_id, version, typ, party, jws) "
@@ -94,7 +94,7 @@ class DeclarationStore:
             return {row[0]: row[1] for row in connection.execute(text("SELECT iri, number FROM purpose"))}
 
 
-def _number(connection: Statements, table: str, column: str, value: str) -> int:
+def number_of(connection: Statements, table: str, column: str, value: str) -> int:
     """The number of a party or purpose, given at its first mention and never changed."""
     known = text(f"SELECT number FROM {table} WHERE {column} = :value")
     found = connection.execute(known, {"value": value}).scalar()

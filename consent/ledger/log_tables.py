@@ -36,6 +36,16 @@ class LeafGroup(Table, table=True):
     purposes: str
 
 
+class PairDay(Table, table=True):
+    """How many grants of a service and purpose were logged on a day since 1970: few of them hide in their group."""
+
+    __tablename__ = "pair_day"
+    service: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    purpose: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    day: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    grants: int
+
+
 class LostGrant(Table, table=True):
     """A grant that the log has and this database, restored from a copy, lacks: closed for ever."""
 

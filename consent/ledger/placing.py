@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, bindparam, text
 from consent.errors import LedgerConflict
 from consent.ledger.grant_row import PROMISE_SLACK_SECONDS
 from consent.ledger.leaf import DAY_ONLY, GROUPED, Leaf
+from consent.ledger.pair_days import DAY_MINUTES, count_grants
 from consent.ledger.spreading import HOUR, below
 from identity.randomness import Random
 
@@ -26,8 +27,6 @@ BATCH = 1_024
 
 LATE_MILLISECONDS = 60_000
 """Waiting leaves of one account that are all overdue, after a long outage, come so far apart."""
-
-_DAY_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +84,12 @@ class Placing:
                 chosen = self._spread(connection, chosen, now)
             if not chosen:
                 return Placed(0, ())
-            first, minute = self._next or _next_place(connection)
+            first, minute = self._next or next_place(connection)
             self._next = None
             minute = max(minute, now // 60_000)
             leaves = tuple(_at_minute(one.leaf, minute) for one in chosen)
             self._store(connection, chosen, leaves, first, minute)
+            count_grants(connection, leaves, minute)
         self._next = (first + len(leaves), minute)
         return Placed(first, leaves)
 
@@ -144,7 +144,7 @@ class Placing:
                 "sequences": [one.sequence for one in chosen],
                 "places": list(range(first, first + len(chosen))),
                 "minute": minute.to_bytes(4, "big"),
-                "day": (minute - minute % _DAY_MINUTES).to_bytes(4, "big"),
+                "day": (minute - minute % DAY_MINUTES).to_bytes(4, "big"),
             }
             stored = connection.execute(_PLACE_POSTGRESQL, values).rowcount
         else:
@@ -162,11 +162,11 @@ class Placing:
 def _at_minute(leaf: bytes, minute: int) -> bytes:
     """``Leaf.at_minute`` on the bytes: this is done to every leaf."""
     if leaf[2] & DAY_ONLY:
-        minute -= minute % _DAY_MINUTES
+        minute -= minute % DAY_MINUTES
     return leaf[:32] + minute.to_bytes(4, "big") + leaf[36:]
 
 
-def _next_place(connection: Connection) -> tuple[int, int]:
+def next_place(connection: Connection) -> tuple[int, int]:
     """The next place, and the minute of the last leaf that tells its minute exactly."""
     last = connection.execute(text("SELECT max(leaf_index) FROM event")).scalar()
     if last is None:

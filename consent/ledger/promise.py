@@ -11,6 +11,7 @@ from consent import spec
 from consent.errors import LogError, MessageError
 from consent.ledger.leaf import DAY_ONLY, Leaf
 from consent.log.note import NoteKey
+from consent.log.period import same_log
 from consent.signed_message import KID_HEADER, exact, reading
 from identity.codec import base64url, members
 from identity.envelope import jws
@@ -43,11 +44,11 @@ def sign_promise(leaf: Leaf, *, due: int, key: NoteKey, signer: Ed25519Signer) -
 
 
 def verify_promise(compact: str, vkey: str) -> Promise:
-    """A promise of the log with the pinned verifier key. Raises MessageError, LogError."""
-    key = NoteKey.parse(vkey)
+    """A promise of the log with the pinned verifier key, of whichever period. Raises MessageError, LogError."""
+    pinned = NoteKey.parse(vkey)
     with reading(_WHAT):
         parsed = jws.parse(compact, what=_WHAT, max_bytes=_MAX_PROMISE)
-        public = PublicKey.from_jwk({"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(key.public)})
+        public = PublicKey.from_jwk({"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(pinned.public)})
         verified = jws.verify(
             parsed,
             public,
@@ -60,7 +61,9 @@ def verify_promise(compact: str, vkey: str) -> Promise:
         exact(claims, _WHAT, frozenset({"log", "leaf", "due"}))
         raw = base64url.decode(members.text(claims, "leaf", what=_WHAT), what=_WHAT)
         due = members.integer(claims, "due", what=_WHAT)
-    if verified.header["kid"] != _kid(key) or claims["log"] != key.name:
+        log = members.text(claims, "log", what=_WHAT, max_length=_MAX_PROMISE)
+    key = pinned.renamed(log)
+    if verified.header["kid"] != _kid(key) or not same_log(log, pinned.name):
         raise MessageError(f"{_WHAT}: of another log")
     leaf = Leaf.from_bytes(raw)
     if leaf.minute:

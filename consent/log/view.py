@@ -62,8 +62,10 @@ class LogView:
         """The current one, with the cosignatures that have come."""
         return self._head.signed
 
-    def look(self) -> bool:
+    def look(self, *, with_entries: bool = True) -> bool:
         """Reads the current checkpoint; whether it is another one than before.
+
+        Without entries, from the hash tiles alone: those of a closed period may be deleted.
 
         Raises LogError where it is not ours, has become smaller, or its tiles do not lead to it;
         OSError (FileNotFoundError) where there is none.
@@ -82,18 +84,21 @@ class LogView:
         elif head.signed and verified.size - head.size <= NEAR_ENTRIES:
             self._head = self._head_after(head, signed, verified)
         else:
-            self._head = self._head_at(signed, verified)
+            self._head = self._head_at(signed, verified, with_entries=with_entries)
         return True
 
-    def prove(self, index: int, size: int | None = None) -> str:
+    def prove(self, index: int, size: int | None = None, *, entry: bytes | None = None) -> str:
         """The proof that entry ``index`` is under the current checkpoint (tlog-proof text), or under the
-        kept one of ``size``, which may have cosignatures that the current one still lacks."""
+        kept one of ``size``, which may have cosignatures that the current one still lacks.
+
+        ``entry`` is for a log whose entry bundles were deleted; the proof is right only if it is.
+        """
         head = self._head
         signed = head.signed
         if size is not None and size != head.size:
             signed = (self._folder / f"{CHECKPOINT}.{size}").read_text(encoding="utf-8")
         path = merkle.inclusion_path(index, head.size if size is None else size, self._subtree_of(head))
-        return proof.make(self._entry(head, index), index, path, signed)
+        return proof.make(self._entry(head, index) if entry is None else entry, index, path, signed)
 
     def prove_consistency(self, old: int, new: int | None = None) -> list[bytes]:
         """From the tree of ``old`` leaves to the one of ``new``, or to the current one."""
@@ -134,7 +139,7 @@ class LogView:
 
     # ── opening ──────────────────────────────────────────────────────────────────────────────
 
-    def _head_at(self, signed: str, verified: checkpoint.VerifiedCheckpoint) -> Head:
+    def _head_at(self, signed: str, verified: checkpoint.VerifiedCheckpoint, *, with_entries: bool = True) -> Head:
         """What lies below a checkpoint. Raises LogError where it does not lead to it."""
         size = verified.size
         edges = self._edges_of(size)
@@ -142,7 +147,7 @@ class LogView:
             raise LogError("log: the tiles do not lead to the root of the newest checkpoint")
         bundle, width = divmod(size, tile.WIDTH)
         last_entries: list[bytes] = []
-        if width:
+        if width and with_entries:
             stored = (self._folder / tile.bundle_path(bundle, width)).read_bytes()
             last_entries = tile.parse_bundle(stored, width)
             if [merkle.leaf_hash(entry) for entry in last_entries] != edges[0]:

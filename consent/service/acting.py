@@ -85,7 +85,7 @@ class Acting:
         row, body = found
         # Whatever asks the database is asked before the transaction of the act begins.
         present = stored_detail(body)
-        names = Names(self._catalogue.party_id(row.service), present.purpose, body.opening_key)
+        names = Names(self._catalogue.party_id(row.service), present.purpose, body.opening_key, body.leaf_codes)
         resolutions = self._catalogue.resolutions(present)
         if isinstance(act.deed, Resume):
             require_full(self._account(row), self._operator.now)

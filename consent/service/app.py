@@ -90,7 +90,7 @@ def create_app(office: Office, *, beside: Sequence[AbstractContextManager[Any]] 
     return Starlette(
         routes=[
             *(_route(address, office, slow if address.slow else quick) for address in in_order),
-            *log_routes(office.log_folder, office.period),
+            *log_routes(office.logbook.periods),
             Route("/openapi.json", document, methods=["GET"]),
         ],
         lifespan=running,

@@ -87,6 +87,7 @@ class Asking:
             at=at,
             service=request.service,
             purpose=request.detail.purpose,
+            codes=self._catalogue.group_codes(request.service, request.detail.purpose),
             request_hash=verified.digest,
         )
         self._store.add(

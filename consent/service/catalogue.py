@@ -8,10 +8,14 @@ from consent.errors import MessageError
 from consent.grant.detail import AuthorizationDetail
 from consent.grant.narrowing import Resolutions
 from consent.grant.need import check_needed, covering
+from consent.ledger.codes import Codes
 from consent.ledger.declarations import DeclarationStore
+from consent.ledger.groups import PublishedGroup
 from consent.procedure.declaration import DataDeclaration, PurposeDeclaration, read_stored
 from consent.procedure.difference import agreed_otherwise
 from consent.procedure.procedures import CheckProcedure
+from consent.service.leaf_groups import LeafGroups
+from consent.service.unlinked import UNNAMED
 from identity.clock import Clock
 from identity.envelope import jws
 
@@ -41,8 +45,16 @@ class _Snapshot:
 class Catalogue:
     """Threads share one; a snapshot is replaced, never changed."""
 
-    def __init__(self, store: DeclarationStore, clock: Clock, *, check_procedure: CheckProcedure) -> None:
+    def __init__(
+        self,
+        store: DeclarationStore,
+        clock: Clock,
+        *,
+        check_procedure: CheckProcedure,
+        groups: LeafGroups | None = None,
+    ) -> None:
         self._store = store
+        self._groups = groups
         self._check_procedure = check_procedure
         self._clock = clock
         self._turn = Lock()
@@ -64,6 +76,22 @@ class Catalogue:
     def purposes(self) -> Mapping[str, int]:
         """Purpose IRI → the number that leaves carry."""
         return self._current().purposes
+
+    def groups(self) -> tuple[PublishedGroup, ...]:
+        return () if self._groups is None else self._groups.published()
+
+    def codes(self, service: str, purpose: str) -> Codes:
+        """Under which numbers a new grant's leaves, or a notice's, name this pair (DESIGN §8)."""
+        numbers = self.parties()[service], self.purposes()[purpose]
+        return Codes(*numbers) if self._groups is None else self._groups.codes(*numbers)
+
+    def group_codes(self, service: str | None, purpose: str | None) -> Codes:
+        """Of a leaf that never names its pair: the group's, if there is one."""
+        number = self.parties().get(service or "")
+        purpose_number = None if purpose is None else self.purposes().get(purpose, 0)
+        if self._groups is None or number is None:
+            return UNNAMED
+        return self._groups.grouped(number, purpose_number)
 
     def party_id(self, number: int) -> str:
         """The party behind a number of ours."""

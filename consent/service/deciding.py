@@ -194,7 +194,7 @@ class Deciding(Rules):
         if held is not None and held.request_hash == case.verified.digest and _still_stands(held, row):
             return Plan(held=held)
         # 5
-        names = Names(request.service, detail.purpose, body.opening_key)
+        names = Names(request.service, detail.purpose, body.opening_key, body.leaf_codes)
         reasons = self._reasons(case, row, detail, service)
         if reasons:
             return Plan(reasons=reasons, names=names, detail=detail)

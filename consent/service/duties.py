@@ -74,7 +74,7 @@ def open_duties(
     round_seconds: float,
 ) -> Duties:
     ended, made = EndedGrants(engine), GrantEntries(catalogue, entries)
-    opposing = Opposing(operator, store=notices, parties=parties, sequencer=sequencer)
+    opposing = Opposing(operator, store=notices, catalogue=catalogue, parties=parties, sequencer=sequencer)
     deletions = Deletions(operator, store=DeletionStore(engine), grants=grants, catalogue=catalogue, parties=parties)
     freezing = Freezing(
         operator,

@@ -115,6 +115,7 @@ class Granting:
             at=self._operator.milliseconds,
             service=grant.service,
             purpose=grant.detail.purpose,
+            codes=self._catalogue.group_codes(grant.service, grant.detail.purpose),
             request_hash=grant.request.digest,
         )
         self._requests.refuse(request_id, now=now, entry=entry)
@@ -125,7 +126,9 @@ class Granting:
         if detail.not_after <= now:
             raise MessageError(f"{_WHAT}: its period has passed")
         opening = self._openings.make(grant.id, view_key_of(account))
-        names = Names(grant.service, detail.purpose, opening.raw)
+        codes = self._catalogue.codes(grant.service, detail.purpose)
+        leaf_codes = codes.to_bytes() if codes.flags else None
+        names = Names(grant.service, detail.purpose, opening.raw, leaf_codes)
         written: list[Written] = []
         at = self._operator.milliseconds
 
@@ -154,6 +157,7 @@ class Granting:
                     details=strict_json.compact(detail.to_json()).decode(),
                     last_act=None,
                     last_act_counter=None,
+                    leaf_codes=leaf_codes,
                 ),
                 request_id=request_id,
                 now=now,

@@ -21,7 +21,6 @@ from consent.grant.notice import (
 )
 from consent.grant.spooled_notice import SpooledNotice, verify_spooled
 from consent.grant.use import ALLOW_SECONDS, SKEW_SECONDS
-from consent.ledger.codes import Codes
 from consent.ledger.leaf import Kind
 from consent.ledger.notices import NoticeStore
 from consent.service.catalogue import Catalogue
@@ -180,7 +179,7 @@ class Noticing:
         made = make_unlinked(
             Kind.NOTICE,
             at=self._operator.milliseconds,
-            codes=Codes(self._catalogue.parties()[request.service], self._catalogue.purposes()[request.purpose]),
+            codes=self._catalogue.codes(request.service, request.purpose),
             view_keys=self._store.accounts_of(case.mailboxes),
             random=self._operator.random,
             service=request.service,

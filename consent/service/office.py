@@ -1,6 +1,6 @@
 """All parts of one consent service, put together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +12,11 @@ from consent.ledger.declarations import DeclarationStore
 from consent.ledger.ended_grants import EndedGrants
 from consent.ledger.events import EventStore
 from consent.ledger.grants import GrantStore
-from consent.ledger.log_turn import LogTurn
 from consent.ledger.notices import NoticeStore
-from consent.ledger.placing import Placing
 from consent.ledger.proofs import ProofStore
 from consent.ledger.recoveries import RecoveryStore
 from consent.ledger.requests import RequestStore
-from consent.ledger.use_stores import open_uses
-from consent.ledger.uses import UseLane
-from consent.log.bells import Bells
-from consent.log.quorum import Quorum
-from consent.log.witness_client import WitnessClient
-from consent.log.writer import LogWriter
+from consent.ledger.use_stores import open_lane
 from consent.procedure.procedures import CheckProcedure, Procedures
 from consent.service.acting import Acting
 from consent.service.asking import Asking
@@ -38,8 +31,8 @@ from consent.service.duties import Duties, no_bases, open_duties
 from consent.service.enrolling import CheckPresentation, Enrolling, MakeJar
 from consent.service.entries import EntryMaker
 from consent.service.granting import Granting
-from consent.service.openings import OpeningFolder
 from consent.service.logbook import Logbook, LogSettings, open_logbook
+from consent.service.openings import OpeningFolder
 from consent.service.operator import Operator
 from consent.service.parties import Parties
 from consent.service.reading import Reading
@@ -47,7 +40,6 @@ from consent.service.recovering import Recovering
 from consent.service.sequencer import Sequencer
 from consent.service.standing import Standing, open_standing
 from consent.service.withdrawing import Withdrawing
-from identity.keys.ed25519 import Ed25519Signer
 from identity.keys.keyed_hash import KeyedHash
 from identity.trust.bases import VerifiedBases
 from identity.trust.registry import VerifiedRegistry
@@ -216,7 +208,7 @@ def open_office(
         deciding=Deciding(
             operator,
             grants=grants,
-            lane=UseLane(open_uses(engine), written=sequencer.wake),
+            lane=open_lane(engine, written=sequencer.wake),
             spend=callers.spend,
             catalogue=catalogue,
             parties=parties,

@@ -8,11 +8,12 @@ from consent.grant.opposition import parse_opposition
 from consent.ledger.accounts import StoredAccount
 from consent.ledger.leaf import Kind
 from consent.ledger.notices import NoticeStore, StoredOpposition
+from consent.service.catalogue import Catalogue
 from consent.service.operator import Operator
 from consent.service.parties import Parties
 from consent.service.path_id import path_id
 from consent.service.sequencer import Sequencer
-from consent.service.unlinked import UNNAMED, make_unlinked
+from consent.service.unlinked import make_unlinked
 from identity.codec import base64url
 
 MAX_OPPOSITIONS = 256
@@ -22,9 +23,18 @@ ID_BYTES = 16
 
 
 class Opposing:
-    def __init__(self, operator: Operator, *, store: NoticeStore, parties: Parties, sequencer: Sequencer) -> None:
+    def __init__(
+        self,
+        operator: Operator,
+        *,
+        store: NoticeStore,
+        catalogue: Catalogue,
+        parties: Parties,
+        sequencer: Sequencer,
+    ) -> None:
         self._operator = operator
         self._store = store
+        self._catalogue = catalogue
         self._parties = parties
         self._sequencer = sequencer
 
@@ -37,7 +47,7 @@ class Opposing:
         made = make_unlinked(
             Kind.OPPOSE,
             at=self._operator.milliseconds,
-            codes=UNNAMED,
+            codes=self._catalogue.group_codes(opposition.service, opposition.purpose),
             view_keys={account.number: account.view_jwk},
             random=self._operator.random,
             hash=opposition.digest,

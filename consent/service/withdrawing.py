@@ -126,8 +126,10 @@ class Withdrawing:
             now=self._operator.now,
         )
 
-    def by_account(self, account: StoredAccount, grant_id: str, body: Mapping[str, Any]) -> Withdrawn:
-        """For whoever has the account and no longer the grant key. Raises MessageError, NotKnown."""
+    def by_account(
+        self, account: StoredAccount, grant_id: str, body: Mapping[str, Any], *, by: str = BY_ACCOUNT
+    ) -> Withdrawn:
+        """For whoever has the account and no grant key, or a mandate (``by``). Raises MessageError, NotKnown."""
         exact(body, "withdrawal", set(), {"attributes"})
         attributes = None
         if body.get("attributes") is not None:
@@ -144,7 +146,7 @@ class Withdrawing:
             account=account.number,
             mask=_mask(found[1], attributes),
             at_milliseconds=self._operator.milliseconds,
-            make_entry=self._make_entry(*found, by=BY_ACCOUNT),
+            make_entry=self._make_entry(*found, by=by),
         )
         assert ended is not None
         return self._answer(ended, found[1])
@@ -177,7 +179,7 @@ class Withdrawing:
 
     def _make_entry(self, row: HotRow, body: GrantBody, **how: Any) -> MakeEntry:
         detail = stored_detail(body)
-        names = Names(self._catalogue.party_id(row.service), detail.purpose, body.opening_key)
+        names = Names(self._catalogue.party_id(row.service), detail.purpose, body.opening_key, body.leaf_codes)
         at = self._operator.milliseconds
 
         def make(after: HotRow) -> Entry:

@@ -54,7 +54,7 @@ def test_what_a_configuration_says(tmp_path: Path) -> None:
     made = load(tmp_path)
     assert made.log_origin == "localhost:8101/log/2026"
     assert made.openings == tmp_path / "consent" / "openings"
-    assert made.witnesses is not None and made.witnesses.quorum.threshold == 1
+    assert made.log.witnesses is not None and made.log.witnesses.quorum.threshold == 1
     elsewhere = load(tmp_path, lambda tables: tables["consent"].update(openings="apart"))
     assert elsewhere.openings == tmp_path / "apart"
     alone = load(tmp_path, lambda tables: tables.pop("witnesses"))

@@ -29,6 +29,7 @@ from consent.procedure.declaration import (
 )
 from consent.service.app import create_app
 from consent.service.enrolling import SCOPE
+from consent.service.logbook import LogSettings
 from consent.service.office import open_office
 from consent.service.operator import Operator
 from identity.codec import base64url, jcs
@@ -84,9 +85,7 @@ class Permissions:
             Operator(party("consent"), CONSENT, self.city.keys["consent"], self._clock, secrets.token_bytes),
             engine=self.engine,
             registry=self.city.registry,
-            log_folder=self.folder / "log",
-            log_origin=LOG_ORIGIN,
-            log_signer=Ed25519Signer(LOG_SEED),
+            log=LogSettings(self.folder / "log", LOG_ORIGIN, Ed25519Signer(LOG_SEED)),
             openings=self.folder / "opening",
             nonce_secret=secrets.token_bytes(32),
             claim_hash=InProcessKeyedHash({SCOPE: secrets.token_bytes(32)}),

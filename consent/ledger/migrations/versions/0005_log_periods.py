@@ -35,6 +35,13 @@ def upgrade() -> None:
         sa.Column("purposes", sa.String(), nullable=False),
     )
     op.create_table(
+        "pair_day",
+        sa.Column("service", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("purpose", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("day", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("grants", sa.Integer(), nullable=False),
+    )
+    op.create_table(
         "lost_grant",
         sa.Column("grant_id", sa.LargeBinary(), primary_key=True),
         sa.Column("counter", sa.Integer(), nullable=False),
@@ -42,7 +49,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("lost_grant", "leaf_group", "log_period", "account_closing"):
+    for table in ("lost_grant", "pair_day", "leaf_group", "log_period", "account_closing"):
         op.drop_table(table)
     op.drop_column("grant_body", "leaf_codes")
     op.drop_index("event_unplaced", table_name="event")

@@ -1,0 +1,106 @@
+"""The parts of the log put together: its periods, who writes it, who cosigns it, what its leaves hide."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from consent.ledger.events import EventStore
+from consent.ledger.grant_row import Entry
+from consent.ledger.groups import Group, GroupStore, PublishedGroup
+from consent.ledger.leaf import Kind
+from consent.ledger.log_turn import LogTurn
+from consent.ledger.periods import PeriodStore
+from consent.ledger.placing import Placing
+from consent.log.bells import Bells
+from consent.log.quorum import Quorum
+from consent.log.witness_client import WitnessClient
+from consent.log.writer import LogWriter
+from consent.service.cosigning import Cosigning
+from consent.service.entries import EntryMaker
+from consent.service.leaf_groups import LeafGroups
+from consent.service.operator import Operator
+from consent.service.periods import Periods
+from consent.service.sequencer import Sequencer
+from identity.codec import base64url, jcs
+from identity.keys.ed25519 import Ed25519Signer
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """``origin`` is HOST/log/PERIOD (WIRE C6), and ``folder`` that of the current period."""
+
+    folder: Path
+    origin: str
+    signer: Ed25519Signer
+    witnesses: Sequence[WitnessClient] = ()
+    quorum: Quorum | None = None
+    compare: Callable[[LogWriter], None] = lambda _: None
+    """Holds the log against what witnesses know; raises LogError."""
+    groups: Sequence[Group] = ()
+    retention_seconds: int | None = None
+    """After a period's end; None = its entries are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logbook:
+    sequencer: Sequencer
+    cosigning: Cosigning
+    periods: Periods
+    groups: LeafGroups
+    entries: EntryMaker
+    operator: Operator
+
+    def start(self) -> None:
+        self.sequencer.start()
+        self.cosigning.start()
+        if self.groups.register(self._declared):
+            self.sequencer.wake()
+
+    def stop(self) -> None:
+        self.cosigning.stop()
+        self.sequencer.stop()
+
+    def _declared(self, group: PublishedGroup) -> Entry:
+        """A group's leaf: it commits to the object that ``/services`` shows."""
+        digest = base64url.encode(sha256(jcs.canonicalize(group.to_json())).digest())
+        return self.entries.public(
+            Kind.DECLARE, at=self.operator.milliseconds, declaration_hash=digest, number=group.number
+        )
+
+
+def open_logbook(settings: LogSettings, *, engine: Engine, operator: Operator, entries: EntryMaker) -> Logbook:
+    """Turns the period over where the configuration says so. Raises LogError."""
+    events = EventStore(engine)
+    periods = Periods(
+        settings.folder,
+        settings.origin,
+        settings.signer,
+        store=PeriodStore(engine),
+        events=events,
+        clock=operator.clock,
+        retention_seconds=settings.retention_seconds,
+    )
+    first = periods.open()
+    sequencer = Sequencer(
+        events,
+        Placing(engine, operator.random),
+        LogWriter(settings.folder, settings.origin, settings.signer, take=False),
+        turn=LogTurn(engine),
+        bells=Bells(settings.folder.with_name(f"{settings.folder.name}-bells")),
+        clock=operator.clock,
+        compare=settings.compare,
+        first=first,
+        prove_earlier=periods.prove,
+        housekeep=periods.delete_due,
+    )
+    return Logbook(
+        sequencer,
+        Cosigning(sequencer, settings.witnesses, settings.quorum),
+        periods,
+        LeafGroups(GroupStore(engine), settings.groups, operator.clock),
+        entries,
+        operator,
+    )

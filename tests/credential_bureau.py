@@ -55,7 +55,8 @@ class Bureau:
     def accreditation(self, organisation: str, holder: PublicKey, *, index: int | None = 1, **changes: Any) -> str:
         now = int(self.clock())
         named: dict[str, Any] = {
-            "claims": {"organisation": organisation}, "disclosable": (), "vct": VCT_ACCREDITATION, "issuer": ISSUER, "signer": self.signer,
+            "claims": {"organisation": organisation}, "disclosable": (), "vct": VCT_ACCREDITATION,
+            "issuer": ISSUER, "signer": self.signer,
             "holder_key": holder, "iat": now - 60, "exp": now + 7 * DAY, "random": secrets.token_bytes,
             "status": None if index is None else {"status_list": {"idx": index, "uri": STATUS}},
         }  # fmt: skip
@@ -91,7 +92,7 @@ class Bureau:
             raise CredentialRevoked(f"status: {issuer} has revoked the credential")
 
     def check_mandate(self, vp_token: Mapping[str, Any], nonce: str) -> PresentedMandate:
-        """A presentation is ``{"nonce", "represented", "claims", "index"}``; ``MandatePresentation`` has its own tests."""
+        """A presentation is a few members; ``MandatePresentation`` has tests of its own."""
         if vp_token.get("nonce") != nonce:
             raise CredentialError("presentation: made for another nonce")
         status = (STATUS, int(vp_token["index"]))

@@ -24,12 +24,7 @@ from consent.holder.purposes import require_declared
 from consent.holder.records import LeafRecord
 from consent.holder.register import Value
 from consent.holder.reply import Refused, Released, reply_to, sealed_body
-from consent.holder.reply_codes import (
-    ALLOW_NOT_PROVEN,
-    CONSENT_UNAVAILABLE,
-    KEYED_HASH_UNAVAILABLE,
-    REGISTRY_UNAVAILABLE,
-)
+from consent.holder.reply_codes import ALLOW_NOT_PROVEN, CONSENT_UNAVAILABLE, REGISTRY_UNAVAILABLE
 from consent.holder.source import Source
 from consent.log.quorum import Quorum
 from identity.clock import Clock
@@ -164,7 +159,10 @@ class Enforcement:
         outcome, values = self._read(proven, link.row_key, subject, source)
         held, body = NOTHING_HELD, None
         if outcome == journal.RELEASED:
-            held, body = self._held(proven, values), self._body(request, proven, values)
+            try:
+                held, body = self._held(proven, values), self._body(request, proven, values)
+            except KeyUnavailable:
+                outcome = journal.KEYED_HASH_FAULT
         try:
             recorded = self._journal.record(
                 self._use(request, proven, link.row_key),
@@ -187,16 +185,13 @@ class Enforcement:
             return journal.REGISTER_FAULT, {}
 
     def _held(self, proven: ProvenAllow, values: dict[str, Value]) -> HeldValues:
-        try:
-            return held_values(
-                self._keyed_hash,
-                reaction=proven.grant.detail.on_change,
-                grant_id=proven.grant.id,
-                resolutions=proven.allow.resolutions,
-                values=values,
-            )
-        except KeyUnavailable as fault:
-            raise NothingReleased(KEYED_HASH_UNAVAILABLE, str(fault)) from None
+        return held_values(
+            self._keyed_hash,
+            reaction=proven.grant.detail.on_change,
+            grant_id=proven.grant.id,
+            resolutions=proven.allow.resolutions,
+            values=values,
+        )
 
     def _body(self, request: VerifiedUseRequest, proven: ProvenAllow, values: dict[str, Value]) -> str:
         answer = DataAnswer(

@@ -30,6 +30,7 @@ RELEASED = "released"
 WITHDRAWN = "withdrawn"
 SUBJECT_MISMATCH = "subject_mismatch"
 REGISTER_FAULT = "register_unavailable"
+KEYED_HASH_FAULT = "keyed_hash_unavailable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from consent.errors import NothingReleased
 from consent.grant.use import DataAnswer, Reason, seal_data_answer
 from consent.holder import journal
 from consent.holder.journal import Recorded
-from consent.holder.reply_codes import REGISTER_UNAVAILABLE
+from consent.holder.reply_codes import KEYED_HASH_UNAVAILABLE, REGISTER_UNAVAILABLE
 from identity.codec import strict_json
 from identity.keys.agreement import AgreementPublicKey
 from identity.keys.signer import Signer
@@ -54,6 +54,8 @@ def reply_to(recorded: Recorded) -> Released | Refused:
         return Refused(recorded.grant_id, recorded.reasons)
     if recorded.outcome == journal.REGISTER_FAULT:
         raise NothingReleased(REGISTER_UNAVAILABLE, "register: it did not answer this use, which counts all the same")
+    if recorded.outcome == journal.KEYED_HASH_FAULT:
+        raise NothingReleased(KEYED_HASH_UNAVAILABLE, "keyed hash: it cannot be said whether a value has changed")
     if recorded.outcome != journal.RELEASED:
         return Refused(recorded.grant_id, (Reason(recorded.outcome),))
     if recorded.answer is None:

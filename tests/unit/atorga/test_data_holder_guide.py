@@ -257,7 +257,7 @@ def test_the_guides_function(city: City, configure: Callable[..., Path], monkeyp
 @pytest.fixture
 def opened_gate(city: City, configure: Callable[..., Path]) -> Iterator[Gate]:
     with gate.open_gate(configure("function"), find={ANNA: 7}.get, profile="sandbox", clock=city.clock) as made:
-        city.hosts[HOLDER_URL] = made.app  # type: ignore[assignment]
+        city.hosts[HOLDER_URL] = made.app
         yield made
 
 

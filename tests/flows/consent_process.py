@@ -65,8 +65,10 @@ class ListServer:
 class ConsentProcess:
     """``start``, ``kill`` (SIGKILL) and ``stop`` (SIGTERM) as often as a test likes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, workers: int = 1, database: str | None = None) -> None:
         self.folder = folder
+        self.workers = workers
+        self.database = database
         self.keys = Keys()
         self.port, self.witness_port = free_port(), free_port()
         self.url = f"http://localhost:{self.port}"
@@ -131,6 +133,7 @@ class ConsentProcess:
 url = "{self.url}"
 port = {self.port}
 data = "consent"
+workers = {self.workers}
 [registry]
 url = "{self.list.url}"
 anchors = "{pki.root(REGISTRY).certificates}"
@@ -141,6 +144,7 @@ log_seed = "log-seed"
 period = "2026"
 keyed_hash = "hashes.sock"
 openings = "openings"
+{f'database = "{self.database}"' if self.database else ""}
 [client]
 key = "{self.access.key}"
 certificates = "{self.access.certificates}"

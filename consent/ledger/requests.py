@@ -8,6 +8,8 @@ from sqlalchemy.exc import IntegrityError
 from consent.errors import LedgerConflict
 from consent.ledger.grant_row import REQUEST_OPEN, Entry, add_event, close_request
 from consent.ledger.schema import for_reading, lock
+from consent.ledger.statements import Statements
+from consent.ledger.writer import OneByOne, Writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +27,30 @@ class StoredRequest:
 
 
 class RequestStore:
-    """Requests of one database. Each method is one transaction."""
+    """Requests of one database. What each method writes is there as a whole, or not at all."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, writer: Writes | None = None) -> None:
         self._engine = engine
+        self._writer = OneByOne(engine) if writer is None else writer
         self._reader = for_reading(engine)
 
     def add(
         self, request_id: bytes, *, service: int, jws: str, expires: int, mailbox: bytes | None, entry: Entry
     ) -> None:
         """Raises LedgerConflict (``taken``)."""
+
+        def work(connection: Statements) -> None:
+            connection.execute(
+                text(
+                    "INSERT INTO request (request_id, service, jws, expires, mailbox, state) "
+                    "VALUES (:request_id, :service, :jws, :expires, :mailbox, 0)"
+                ),
+                {"request_id": request_id, "service": service, "jws": jws, "expires": expires, "mailbox": mailbox},
+            )
+            add_event(connection, entry, None, 0)
+
         try:
-            with self._engine.begin() as connection:
-                connection.execute(
-                    text(
-                        "INSERT INTO request (request_id, service, jws, expires, mailbox, state) "
-                        "VALUES (:request_id, :service, :jws, :expires, :mailbox, 0)"
-                    ),
-                    {
-                        "request_id": request_id,
-                        "service": service,
-                        "jws": jws,
-                        "expires": expires,
-                        "mailbox": mailbox,
-                    },
-                )
-                add_event(connection, entry, None, 0)
+            self._writer.run(work, key=request_id)
         except IntegrityError:
             raise LedgerConflict("taken") from None
 
@@ -63,9 +63,12 @@ class RequestStore:
 
     def refuse(self, request_id: bytes, *, now: int, entry: Entry) -> None:
         """Closes a request by the resident's refusal. Raises LedgerConflict (``request_closed``)."""
-        with self._engine.begin() as connection:
+
+        def work(connection: Statements) -> None:
             close_request(connection, request_id, grant_id=None, given=False, now=now)
             add_event(connection, entry, None, 0)
+
+        self._writer.run(work, key=request_id)
 
     def waiting(self, account: int, *, now: int) -> list[StoredRequest]:
         """What lies undecided in the account's mailboxes."""

@@ -17,6 +17,7 @@ from consent.ledger.proofs import ProofStore
 from consent.ledger.recoveries import RecoveryStore
 from consent.ledger.requests import RequestStore
 from consent.ledger.use_stores import open_lane
+from consent.ledger.writer import Writer
 from consent.procedure.procedures import CheckProcedure, Procedures
 from consent.service.acting import Acting
 from consent.service.asking import Asking
@@ -63,6 +64,7 @@ class Office:
     duties: Duties
     recovering: Recovering
     standing: Standing
+    writer: Writer
     sequencer: Sequencer
     cosigning: Cosigning
     logbook: Logbook
@@ -76,6 +78,7 @@ class Office:
         """Ends after what is in hand; what was acknowledged is durable anyway."""
         self.duties.stop()
         self.deciding.stop()
+        self.writer.stop()
         self.logbook.stop()
 
 
@@ -102,7 +105,8 @@ def open_office(
     ``credentials`` judges accreditations and mandates; None = none is believed.
     """
     accounts, declarations, events = AccountStore(engine), DeclarationStore(engine), EventStore(engine)
-    grants, proofs, requests = GrantStore(engine), ProofStore(engine), RequestStore(engine)
+    writer = Writer(engine)
+    grants, proofs, requests = GrantStore(engine, writer), ProofStore(engine, writer), RequestStore(engine, writer)
     parties = Parties(registry, operator.clock, known=known_registry)
     check_procedure = check_procedure or Procedures.shipped().check
     credentials = credentials or nobody()
@@ -237,6 +241,7 @@ def open_office(
             withdrawing=withdrawing,
             duties=duties,
         ),
+        writer=writer,
         sequencer=sequencer,
         cosigning=cosigning,
         logbook=logbook,

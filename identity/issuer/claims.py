@@ -1,7 +1,7 @@
 """What goes into a credential: from the person, the register or the list of organisations, at this moment."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -16,6 +16,13 @@ from identity.keys.keyed_hash import KeyedHash
 from identity.openid4vci.spec import CREDENTIAL_REQUEST_DENIED
 
 AGES = (16, 18, 65)
+
+WITH_IDENTIFIERS = ("pairwise", "mandate")
+"""Sources of types whose ``ids`` are disclosed one by one."""
+
+REPRESENTED = "represented"
+LISTS = ("verbs", "purposes")
+"""Columns of a register of mandates: the represented person's number; words with spaces between."""
 
 Organisations = Callable[[], Sequence[str]]
 """The ids of all organisations of the signed list that residents have an identifier at, always in the same order."""
@@ -58,7 +65,7 @@ class Sources:
 
     def datasets(self, kind: CredentialType) -> int:
         """How many credentials a type makes for one person: more than one where organisations fill several."""
-        return len(pairwise.shards(self.organisations())) if kind.source == "pairwise" else 1
+        return len(pairwise.shards(self.organisations())) if kind.source in WITH_IDENTIFIERS else 1
 
     def content(self, kind: CredentialType, person: Person, dataset: int) -> Content:
         """Raises ProtocolError where this person cannot have it; KeyUnavailable, SourceUnavailable, TrustError."""
@@ -72,7 +79,7 @@ class Sources:
                     raise _denied(f"{kind.configuration}: {'.'.join(map(str, claim.path))} is not known")
             elif claim.disclosable:
                 disclosable.append(claim.path)
-        if kind.source == "pairwise":
+        if kind.source in WITH_IDENTIFIERS:
             disclosable += [("ids", organisation) for organisation in claims["ids"]]
         return Content(claims, tuple(disclosable))
 
@@ -88,16 +95,30 @@ class Sources:
         if kind.source == "person":
             return _of_person(person, datetime.fromtimestamp(self.clock(), UTC).date())
         if kind.source == "pairwise":
-            shards = pairwise.shards(self.organisations())
-            if dataset >= len(shards):
-                raise _denied(f"{kind.configuration}: there is no such dataset any more")
-            return {"ids": pairwise.identifiers(person, shards[dataset], self.keyed_hash, f"{self.scope}/pairwise")}
+            return {"ids": self._identifiers(kind, person, dataset)}
         register = self.registers[kind.register or ""]
         found = register.claims(person.id_number)
         if found is None:
             raise _denied(f"{kind.configuration}: the person is not in the register")
+        if kind.source == "mandate":
+            found = self._mandate(kind, person, found, dataset)
         known = {claim.path[0] for claim in kind.claims}
         return {name: value for name, value in found.items() if name in known}
+
+    def _identifiers(self, kind: CredentialType, person: Person, dataset: int) -> dict[str, str]:
+        shards = pairwise.shards(self.organisations())
+        if dataset >= len(shards):
+            raise _denied(f"{kind.configuration}: there is no such dataset any more")
+        return pairwise.identifiers(person, shards[dataset], self.keyed_hash, f"{self.scope}/pairwise")
+
+    def _mandate(self, kind: CredentialType, person: Person, found: Mapping[str, Any], dataset: int) -> dict[str, Any]:
+        """The represented person's number goes no further than into the identifiers made from it."""
+        represented = found.get(REPRESENTED)
+        if not isinstance(represented, str) or represented == person.id_number:
+            raise _denied(f"{kind.configuration}: the register names nobody else")
+        lists = {name: value.split() for name in LISTS if isinstance(value := found.get(name), str)}
+        ids = self._identifiers(kind, replace(person, id_number=represented), dataset)
+        return {**{name: value for name, value in found.items() if name != REPRESENTED}, **lists, "ids": ids}
 
 
 def _of_person(person: Person, today: date) -> dict[str, Any]:

@@ -22,9 +22,13 @@ from identity.openid4vci.spec import PROOF_ALGORITHMS, SD_JWT_VC
 LANGUAGES = ("es", "ca", "en", "eu", "gl")
 """Each text of a type stands in all of them (DESIGN section 5)."""
 
-Source = Literal["person", "register", "pairwise"]
-SOURCES = ("person", "register", "pairwise")
-"""The card or the row itself; what a register says of the person; identifiers made for each organisation."""
+Source = Literal["person", "register", "pairwise", "mandate"]
+SOURCES = ("person", "register", "pairwise", "mandate")
+"""The card or the row itself; what a register says of the person; identifiers made for each organisation; what a
+register says that a person may do for another, with that other's identifiers.
+"""
+
+WITH_REGISTER = ("register", "mandate")
 
 MAX_LIFETIME_SECONDS = 7 * 86_400
 """Longer, and a copy that nobody can revoke any more would be good for weeks; wallets refill (DESIGN section 4)."""
@@ -115,8 +119,8 @@ def _type(table: Mapping[str, Any], name: str, what: str) -> CredentialType:
     )  # fmt: skip
     source = text(table, "source", what=what)
     register = text(table, "register", what=what) if "register" in table else None
-    if source not in SOURCES or (source == "register") != (register is not None):
-        raise EncodingError(f"{what}: source is person, pairwise, or register with the name of one")
+    if source not in SOURCES or (source in WITH_REGISTER) != (register is not None):
+        raise EncodingError(f"{what}: source is person, pairwise, or register or mandate with the name of a register")
     assurance = text(table, "assurance", what=what)
     if assurance not in ASSURANCE:
         raise EncodingError(f"{what}: assurance is one of {', '.join(ASSURANCE)}")

@@ -10,8 +10,12 @@ import pytest
 
 from atorga.serve import consent, settings
 from atorga.serve.settings import ConfigurationError, Profile
+from atorga.town import toml_text
 from atorga.town.pki import ISSUERS, REGISTRY, TownPki
+from consent.ledger.groups import Group
 from consent.log.note import COSIGNATURE_V1, NoteKey
+from consent.log.writer import LogWriter
+from identity.keys.ed25519 import Ed25519Signer
 from identity.keys.signer import SoftwareSigner
 
 KEY = NoteKey("witness.example", COSIGNATURE_V1, bytes(31) + b"\1").format()
@@ -31,19 +35,11 @@ TABLES: dict[str, dict[str, Any]] = {
 Change = Callable[[dict[str, dict[str, Any]]], Any]
 
 
-def toml(tables: dict[str, dict[str, Any]]) -> str:
-    lines = []
-    for name, values in tables.items():
-        lines.append(f"[{name}]")
-        lines += [f"{key} = {value!r}".replace("'", '"') for key, value in values.items()]
-    return "\n".join(lines)
-
-
 def load(folder: Path, change: Change = lambda _: None, *, profile: Profile = "sandbox") -> consent.ConsentSettings:
     tables = {name: dict(values) for name, values in TABLES.items()}
     change(tables)
     path = folder / "consent.toml"
-    path.write_text(toml(tables))
+    path.write_text(toml_text.format(tables))
     head, rest = settings.load(path, profile=profile)
     made = consent.settings(head, rest)
     rest.done()
@@ -58,7 +54,12 @@ def test_what_a_configuration_says(tmp_path: Path) -> None:
     elsewhere = load(tmp_path, lambda tables: tables["consent"].update(openings="apart"))
     assert elsewhere.openings == tmp_path / "apart"
     alone = load(tmp_path, lambda tables: tables.pop("witnesses"))
-    assert alone.witnesses is None
+    assert alone.log.witnesses is None
+    assert (alone.log.retention_days, alone.log.groups) == (None, ())
+    group = {"services": ["urn:a", "urn:b"], "purposes": ["https://w3id.org/dpv#PublicBenefit"]}
+    logged = load(tmp_path, lambda tables: tables.update(log={"retention_days": 30, "groups": {"7": group}}))
+    assert logged.log.retention_days == 30
+    assert logged.log.groups == (Group(7, ("urn:a", "urn:b"), ("https://w3id.org/dpv#PublicBenefit",)),)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,11 @@ def test_what_a_configuration_says(tmp_path: Path) -> None:
         (lambda tables: tables["witnesses"].update(threshold=2), "quorum"),
         (lambda tables: tables["witnesses"].update(urls=[]), "1 keys and 0 urls"),
         (lambda tables: tables["witnesses"].update(keys=["x"]), "verifier key"),
+        (lambda tables: tables.update(log={"retention_days": 0}), "retention_days"),
+        (lambda tables: tables.update(log={"retention": 1}), "retention: not known here"),
+        (lambda tables: tables.update(log={"groups": {"x": {"services": ["a", "b"], "purposes": ["c"]}}}), "a number"),
+        (lambda tables: tables.update(log={"groups": {"01": {"services": ["a", "b"], "purposes": ["c"]}}}), "a number"),
+        (lambda tables: tables.update(log={"groups": {"1": {"services": ["a"], "purposes": ["c"]}}}), "behind nothing"),
         (lambda tables: tables.update(other={"a": 1}), "other"),
     ],
 )  # fmt: skip
@@ -100,12 +106,20 @@ def build(folder: Path, change: Change = lambda _: None) -> Any:
     return consent.build(load(folder, change), profile="sandbox", clock=time.time, random=secrets.token_bytes)
 
 
-def test_it_is_built_and_holds_the_log(complete: Path) -> None:
+def test_it_is_built_and_a_second_process_beside_it(complete: Path) -> None:
     app = build(complete)
-    assert {"/uses", "/log/checkpoint", "/openapi.json"} <= {route.path for route in app.routes}
-    with pytest.raises(ConfigurationError, match="another process writes this log"):
-        build(complete)
-    assert (complete / "consent" / "log" / "checkpoint").is_file()
+    assert {"/uses", "/log/checkpoint", "/log/periods", "/openapi.json"} <= {route.path for route in app.routes}
+    build(complete)
+
+
+def test_a_period_that_is_still_written_is_not_closed(complete: Path) -> None:
+    build(complete)
+    seed = (complete / "log-seed").read_text().strip()
+    writer = LogWriter(complete / "consent" / "log", "localhost:8101/log/2026", Ed25519Signer.from_hex(seed))
+    with pytest.raises(ConfigurationError, match="another process still writes period 2026"):
+        build(complete, lambda tables: tables["consent"].update(period="2027"))
+    writer.close()
+    build(complete, lambda tables: tables["consent"].update(period="2027"))
 
 
 @pytest.mark.parametrize(

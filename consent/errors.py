@@ -148,7 +148,7 @@ class RegisterFault(ConsentError):
 class NothingReleased(ConsentError):
     """A data holder cannot release or link now; asking again later may help.
 
-    ``code`` goes on the wire: those of ``consent.holder.reply_codes``, or ``status_unavailable``.
+    ``code`` goes on the wire: one of ``consent.holder.reply_codes``.
     """
 
     def __init__(self, code: str, description: str) -> None:

@@ -18,6 +18,8 @@ from consent.caller.client import Client
 from consent.caller.nonces import Nonces
 from consent.caller.proof import sign_proof
 from consent.door.store import DoorStore
+from consent.errors import MessageError
+from consent.grant.accreditation import VerifiedAccreditation
 from consent.grant.act import Deed, sign_act
 from consent.grant.detail import AuthorizationDetail, Term
 from consent.grant.grant import GIVEN, sign_grant
@@ -181,6 +183,7 @@ class City:
         }  # fmt: skip
         self.registry_down = self.bases_down = False
         self.approved: list[Basis] = []
+        self.accreditations: dict[str, VerifiedAccreditation | Exception] = {}
         self.keyed_hash: KeyedHash = InProcessKeyedHash({SCOPE: bytes(range(32))})
         witness = Ed25519Signer(bytes(range(1, 33)))
         self.quorum = Quorum((NoteKey("witness.example", COSIGNATURE_V1, witness.public),), 1)
@@ -257,6 +260,7 @@ class City:
                 holder, registry=self.registry, links=links, journal=journal, source=source,
                 consent=consent,
                 keyed_hash=self.keyed_hash, log_vkey=self.consent.vkey, quorum=quorum, clock=self.clock,
+                verify_accreditation=self.accredited,
             ),
             law=Law(
                 holder, registry=self.registry, bases=self.bases, consent=consent, links=links, journal=law_journal,
@@ -266,6 +270,15 @@ class City:
             changes=Changes(engine), proofs=ProofStore(engine),
             nonces=Nonces(bytes(32)), clock=self.clock,
         )  # fmt: skip
+
+    def accredited(self, presentation: str, service: str, audience: str, nonce: str) -> VerifiedAccreditation:
+        """Presentations that a test made up: text → what it proves, or the fault."""
+        found = self.accreditations.get(presentation)
+        if isinstance(found, Exception):
+            raise found
+        if found is None or audience != HOLDER:
+            raise MessageError("accreditation: refused")
+        return found
 
     def issuer_key(self, header: Mapping[str, Any], iss: str, vct: str) -> PublicKey:
         if iss != ISSUER:

@@ -133,7 +133,8 @@ class ScriptedConsent:
         return self.lies.status(200 if isinstance(answer, Allow) else 403), signed
 
     def _reasons(self, given: Given | None, asked: UseRequest) -> tuple[Reason, ...]:
-        if given is None or given.grant.service != asked.service or given.grant.holder != asked.holder:
+        admitted = given is not None and (given.grant.service == asked.service or asked.accreditation is not None)
+        if given is None or not admitted or given.grant.holder != asked.holder:
             return (Reason("unknown_grant"),)
         if given.state != "given":
             return (Reason(given.state),)

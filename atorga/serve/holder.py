@@ -22,6 +22,7 @@ from consent.caller.client import Client, open_http
 from consent.caller.nonces import Nonces
 from consent.door.store import DoorStore
 from consent.errors import ConsentError, LedgerConflict
+from consent.grant.accreditation import verifier
 from consent.holder import declaring
 from consent.holder.app import Services, holder_app
 from consent.holder.consent_service import ConsentService
@@ -137,12 +138,13 @@ def _assemble(settings: HolderSettings, sandbox: bool, clock: Clock, random: Ran
     status_fetcher = AllowListFetcher(status_addresses(registry, clock), allow_loopback_http=sandbox)
     anchors = anchors_from_pem(settings.issuer_anchors.read_bytes())
     checker = StatusChecker(registry, anchors, status_fetcher, clock)
+    issuer_key = IssuerTrust(registry, anchors, clock).issuer_key
     services = Services(
         url=head.url,
         consent=settings.consent,
         linking=Linking(
             holder,
-            issuer_key=IssuerTrust(registry, anchors, clock).issuer_key,
+            issuer_key=issuer_key,
             check_status=checker.check,
             source=source,
             links=links,
@@ -160,6 +162,12 @@ def _assemble(settings: HolderSettings, sandbox: bool, clock: Clock, random: Ran
             log_vkey=settings.log_vkey,
             quorum=settings.quorum,
             clock=clock,
+            verify_accreditation=verifier(
+                issuer_key=issuer_key,
+                check_status=checker.check,
+                registry=registry,
+                now=lambda: int(clock()),
+            ),
         ),
         law=Law(
             holder,

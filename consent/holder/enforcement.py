@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from consent.door.store import KnownGrant
 from consent.errors import LogError, MessageError, NothingReleased, PeerUnavailable, RegisterFault, StaleMessage
+from consent.grant.accreditation import VerifiedAccreditation, VerifyAccreditation
 from consent.grant.grant import VerifiedGrant
-from consent.grant.use import Allow, DataAnswer, Deny, VerifiedUseRequest, verify_use_request
+from consent.grant.use import Allow, DataAnswer, Deny, UseRequest, VerifiedUseRequest, verify_use_request
 from consent.holder import journal
 from consent.holder.allow import ProvenAllow, prove_allow
 from consent.holder.consent_service import ConsentService
@@ -24,12 +25,17 @@ from consent.holder.purposes import require_declared
 from consent.holder.records import LeafRecord
 from consent.holder.register import Value
 from consent.holder.reply import Refused, Released, reply_to, sealed_body
-from consent.holder.reply_codes import ALLOW_NOT_PROVEN, CONSENT_UNAVAILABLE, REGISTRY_UNAVAILABLE
+from consent.holder.reply_codes import (
+    ALLOW_NOT_PROVEN,
+    CONSENT_UNAVAILABLE,
+    REGISTRY_UNAVAILABLE,
+    STATUS_UNAVAILABLE,
+)
 from consent.holder.source import Source
 from consent.log.quorum import Quorum
 from identity.clock import Clock
 from identity.envelope import jws
-from identity.errors import IdentityError, KeyUnavailable
+from identity.errors import IdentityError, KeyUnavailable, StatusUnavailable
 from identity.keys.keyed_hash import KeyedHash
 from identity.keys.public_key import PublicKey
 from identity.trust.registry import VerifiedRegistry
@@ -53,10 +59,12 @@ class Enforcement:
         log_vkey: str,
         quorum: Quorum | None,
         clock: Clock,
+        verify_accreditation: VerifyAccreditation | None = None,
     ) -> None:
         """``quorum``: the witnesses that sensitive purposes wait for; without one they are refused.
 
-        ``keyed_hash`` has the scope of ``consent.holder.first_value``.
+        ``keyed_hash`` has the scope of ``consent.holder.first_value``. Without ``verify_accreditation``
+        a grant is for the service that it names and no other.
         """
         self._holder = holder
         self._registry = registry
@@ -68,6 +76,7 @@ class Enforcement:
         self._log_vkey = log_vkey
         self._quorum = quorum
         self._clock = clock
+        self._verify_accreditation = verify_accreditation
 
     def use(self, compact: str, *, source: Source | None = None) -> Released | Refused:
         """Answers ``POST /data``. Raises MessageError and StaleMessage on a bad request, NothingReleased on faults.
@@ -77,7 +86,8 @@ class Enforcement:
         1. The use request: form, signature of a listed service, addressee, time.
         2. Was it answered before? Then that answer until its end, afterwards ``replayed``.
         3. Withdrawals, pauses and amendments known at this door: refused without asking anybody.
-        4. The expected subject, if any, opens: a request that cannot be fulfilled counts no use.
+        4. The expected subject, if any, opens, and the accreditation, if any, holds now: a request that
+           cannot be fulfilled counts no use.
         5. The consent service decides; only its proven allow goes on.
         6. The subject is the one expected, else nothing is released.
         7. The register's values, reduced to what was allowed, signed and sealed to the reply key.
@@ -103,19 +113,36 @@ class Enforcement:
         subject = None
         if asked.expected_subject is not None:
             subject = self._holder.subject(asked.expected_subject, service=asked.service, request_id=asked.id)
+        accreditation = self._accredited(asked)
         # 5
-        decided = self._decide(request, key_of)
+        decided = self._decide(request, key_of, accreditation)
         if isinstance(decided, Refused):
             return decided
         # 6, 7, 8
         return self._release(request, decided, subject, source or self._source)
 
-    def _decide(self, request: VerifiedUseRequest, key_of: Callable[[str], PublicKey]) -> ProvenAllow | Refused:
+    def _accredited(self, asked: UseRequest) -> VerifiedAccreditation | None:
+        """Raises MessageError, and NothingReleased where it cannot be known whether it was revoked."""
+        if asked.accreditation is None or self._verify_accreditation is None:
+            return None
+        try:
+            return self._verify_accreditation(asked.accreditation, asked.service, self._holder.party, asked.id)
+        except StatusUnavailable as fault:
+            raise NothingReleased(STATUS_UNAVAILABLE, str(fault)) from None
+        except IdentityError as fault:
+            raise NothingReleased(REGISTRY_UNAVAILABLE, str(fault)) from None
+
+    def _decide(
+        self,
+        request: VerifiedUseRequest,
+        key_of: Callable[[str], PublicKey],
+        accreditation: VerifiedAccreditation | None,
+    ) -> ProvenAllow | Refused:
         try:
             answer = self._consent.use(request)
             if isinstance(answer, Deny):
                 return Refused(answer.grant_id, answer.reasons)
-            return self._prove(answer, request, key_of)
+            return self._prove(answer, request, key_of, accreditation)
         except PeerUnavailable as fault:
             raise NothingReleased(CONSENT_UNAVAILABLE, str(fault)) from None
         except (MessageError, LogError) as fault:
@@ -123,7 +150,13 @@ class Enforcement:
         except IdentityError as fault:
             raise NothingReleased(REGISTRY_UNAVAILABLE, str(fault)) from None
 
-    def _prove(self, allow: Allow, request: VerifiedUseRequest, key_of: Callable[[str], PublicKey]) -> ProvenAllow:
+    def _prove(
+        self,
+        allow: Allow,
+        request: VerifiedUseRequest,
+        key_of: Callable[[str], PublicKey],
+        accreditation: VerifiedAccreditation | None,
+    ) -> ProvenAllow:
         declaration = self._holder.declaration
 
         def link_key(handle: str) -> PublicKey | None:
@@ -148,6 +181,7 @@ class Enforcement:
             numbers=self._consent.published.numbers,
             log_vkey=self._log_vkey,
             quorum=quorum,
+            accreditation=accreditation,
         )
 
     def _release(
@@ -217,6 +251,7 @@ class Enforcement:
             use_id=proven.allow.use_id,
             use_request_hash=request.digest,
             grant=KnownGrant(grant.id, grant.key.thumbprint, grant.digest, grant.service, grant.detail.attributes),
+            service=asked.service,
             counter=proven.allow.counter,
             row_key=row,
             asked=asked.attributes,

@@ -40,6 +40,8 @@ class Use:
     use_id: str
     use_request_hash: str
     grant: KnownGrant
+    service: str
+    """Who asked: the grant's service, or another one that its accreditation admits."""
     counter: int
     row_key: str
     asked: tuple[str, ...]
@@ -238,7 +240,7 @@ def _insert(connection: Connection, use: Use, said: Recorded, now: int) -> Recor
             use_request_hash=use.use_request_hash,
             grant_id=use.grant.grant_id,
             counter=use.counter,
-            service=use.grant.service,
+            service=use.service,
             row_key=use.row_key,
             at=now,
             attributes=json.dumps(list(use.asked) if said.outcome == RELEASED else []),

@@ -12,6 +12,7 @@ from consent.errors import MessageError, NothingReleased
 from consent.holder.data_holder import DataHolder
 from consent.holder.link import PRESENTATION_SECONDS, LinkRequest, open_link
 from consent.holder.link_store import LinkStore
+from consent.holder.reply_codes import STATUS_UNAVAILABLE
 from consent.holder.source import Source
 from consent.signed_message import reading
 from identity.clock import Clock
@@ -25,7 +26,6 @@ from identity.randomness import Random
 
 _WHAT = "holder link"
 HANDLE_BYTES = 16
-STATUS_UNAVAILABLE = "status_unavailable"
 
 
 class StatusCheck(Protocol):

@@ -63,8 +63,9 @@ def grant(**changes: Any) -> KnownGrant:
 
 def use(number: int = 1, **changes: Any) -> Use:
     named: dict[str, Any] = {
-        "use_id": f"use-{number}", "use_request_hash": f"hash-{number}", "grant": grant(), "counter": number + 1,
-        "row_key": "1", "asked": ("a",), "at": NOW, "release_before": NOW + 5, "expires": NOW + 60,
+        "use_id": f"use-{number}", "use_request_hash": f"hash-{number}", "grant": grant(), "service": "service",
+        "counter": number + 1, "row_key": "1", "asked": ("a",), "at": NOW, "release_before": NOW + 5,
+        "expires": NOW + 60,
         "leaf": LeafRecord("log", number, NOW // 86_400, Kind.USE, GRANT_ID, number + 1),
     }  # fmt: skip
     return Use(**named | changes)

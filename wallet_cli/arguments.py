@@ -120,6 +120,34 @@ def _consent(
     _narrower(amend, texts)
     freeze = add(under, "freeze", "pausing:freeze_all")
     freeze.add_argument("--until", metavar="TIME", help=texts("help.until"))
+    add(under, "requests", "mailbox:requests")
+    _mailbox(add(under, "mailbox", "mailbox:mailbox"), texts)
+    oppose = add(under, "oppose", "opposition:oppose")
+    oppose.add_argument("--service", metavar="S", help=texts("help.oppose_service"))
+    oppose.add_argument("--purpose", metavar="P", help=texts("help.purpose"))
+    oppose.add_argument("--holder", metavar="H", help=texts("help.holder"))
+    oppose.add_argument("--end", metavar="ID", help=texts("help.oppose_end"))
+    add(under, "oppositions", "opposition:list_all")
+    erase = add(under, "erase", "erasure:run")
+    erase.add_argument("id", metavar="ID", nargs="?")
+    erase.add_argument("--account", action="store_true", help=texts("help.erase_account"))
+    add(under, "deletions", "deletions:run")
+    add(under, "export", "export:run").add_argument(
+        "--to", metavar="FILE", type=Path, required=True, help=texts("help.to")
+    )
+    disclose = add(under, "disclose", "case_file:disclose")
+    disclose.add_argument("id", metavar="ID")
+    disclose.add_argument("--to", metavar="FILE", type=Path, required=True, help=texts("help.to"))
+    add(under, "notices", "told:notices")
+    change = add(under, "change", "told:change")
+    change.add_argument("id", metavar="ID")
+    change.add_argument("--follow", action="store_true", help=texts("help.follow"))
+
+
+def _mailbox(parser: Parser, texts: Texts) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--service", metavar="S", help=texts("help.mailbox_service"))
+    which.add_argument("--close", metavar="MAILBOX", help=texts("help.mailbox_close"))
 
 
 def _narrower(parser: Parser, texts: Texts) -> None:

@@ -4,7 +4,19 @@ from pathlib import Path
 
 from identity.codec import strict_json
 from wallet_cli import errand
-from wallet_cli.consents import account, explain, fitting, give, held, link, receipts, request
+from wallet_cli.consents import (
+    account,
+    accredited,
+    explain,
+    fitting,
+    give,
+    held,
+    link,
+    mailboxes,
+    receipts,
+    renewal,
+    request,
+)
 from wallet_cli.consents.account import OpenAccount, Opening
 from wallet_cli.consents.narrow import narrow, parse_wishes
 from wallet_cli.consents.request import Asked
@@ -55,6 +67,8 @@ def grant(call: Invocation) -> None:
         detail = narrow(asked.request.request.detail, wishes, asked.data.resolutions, now=work.now)
         explain.show_request(work.terminal, work.texts, asked, detail)
         explain.show_known(work.terminal, work.texts, _lent(work, asked), _shown(work, asked))
+        renewal.show(work, asked)
+        accredited.show(work, asked, detail)
         opening = account.held(work, asked.consent) or account.prepare(work, asked.consent)
         known = link.known(work, asked.holder)
         row = None if known is not None else link.row_of(work, asked.holder, asked.data)
@@ -70,6 +84,7 @@ def grant(call: Invocation) -> None:
         if at.account.state == account.RECOVERED:
             work.warn("consent.recovered")
         given = give.give(work, asked, detail, _link(work, asked, known, row), at)
+        mailboxes.register_links(work, at)
         work.say("consent.given", id=given.grant_id)
         _keep_receipt(work, at, given)
     call.terminal.result({"grant_id": given.grant_id, "state": given.state})

@@ -28,6 +28,11 @@ class Caller:
         body = strict_json.compact(value)
         return self._send("POST", url, {"Accept": JSON, "Content-Type": JSON}, body, with_jwk=with_jwk)
 
+    def delete(self, url: str, value: Any = None) -> Answer:
+        body = b"" if value is None else strict_json.compact(value)
+        headers = {"Accept": JSON} | ({"Content-Type": JSON} if body else {})
+        return self._send("DELETE", url, headers, body, with_jwk=False)
+
     def _send(self, method: str, url: str, headers: dict[str, str], body: bytes, *, with_jwk: bool) -> Answer:
         answer = self._once(method, url, headers, body, with_jwk=with_jwk)
         if answer.status == 401 and answer.fault()[0] == "use_proof_nonce":

@@ -3,7 +3,7 @@
 from typing import Any
 
 from consent.grant.withdrawal import verify_withdrawal
-from wallet_cli.consents import account, give, receipts
+from wallet_cli.consents import account, give, mailboxes, receipts
 from wallet_cli.consents.explain import summary
 from wallet_cli.consents.fitting import detail_of
 from wallet_cli.consents.give import SENDING, UNTAKEN
@@ -72,6 +72,7 @@ def refresh(errand: Errand) -> bool:
     try:
         for at in account.all_held(errand):
             give.resolve(errand, at)
+            mailboxes.register_links(errand, at)
             for grant in consents.grants(errand.store):
                 if grant.consent == at.account.consent and grant.receipt is None and grant.state not in UNKNOWN:
                     receipts.keep(errand, at, grant)

@@ -14,6 +14,7 @@ from consent.log import checkpoint, merkle, note, tile
 from consent.log.checkpoint import VerifiedCheckpoint
 from consent.log.note import NoteKey
 from consent.log.period import same_log
+from consent.log.proof import Proof
 from consent.signed_message import reading
 from identity.envelope import jws
 from wallet_cli.errors import ConsentRefused, NetworkError
@@ -73,20 +74,31 @@ class PublicLog:
 
     def leaf(self, index: int) -> Leaf:
         """The leaf at this place of the tree that the checkpoint commits to."""
-        size = self.checkpoint.size
         try:
-            if index >= size:
-                raise LogError(f"{_WHAT}: entry {index} of a log of {size}")
-            bundle = index // tile.WIDTH
-            content, width = self._widest(
-                lambda wide: tile.bundle_path(bundle, wide), size - bundle * tile.WIDTH, max_bytes=MAX_BUNDLE_BYTES
-            )
-            entry = tile.parse_bundle(content, width)[index % tile.WIDTH]
-            path = merkle.inclusion_path(index, size, self._subtree)
-            merkle.verify_inclusion(merkle.leaf_hash(entry), index, size, path, self.checkpoint.root)
-            return Leaf.from_bytes(entry)
+            return Leaf.from_bytes(self._included(index).entry)
         except LogError as fault:
             raise ConsentRefused("proof_refused", str(fault)) from None
+
+    def prove(self, index: int) -> str:
+        """A tlog-proof of this place, for somebody who has the log's key and nothing else."""
+        try:
+            return self._included(index).format()
+        except LogError as fault:
+            raise ConsentRefused("proof_refused", str(fault)) from None
+
+    def _included(self, index: int) -> Proof:
+        """Raises LogError unless the entry is in the tree of the checkpoint."""
+        size = self.checkpoint.size
+        if index >= size:
+            raise LogError(f"{_WHAT}: entry {index} of a log of {size}")
+        bundle = index // tile.WIDTH
+        content, width = self._widest(
+            lambda wide: tile.bundle_path(bundle, wide), size - bundle * tile.WIDTH, max_bytes=MAX_BUNDLE_BYTES
+        )
+        entry = tile.parse_bundle(content, width)[index % tile.WIDTH]
+        path = merkle.inclusion_path(index, size, self._subtree)
+        merkle.verify_inclusion(merkle.leaf_hash(entry), index, size, path, self.checkpoint.root)
+        return Proof(entry, index, tuple(path), self.checkpoint.note.format())
 
     def witnessed_by(self, witnesses: dict[str, str]) -> list[str]:
         """Which of these (party id → cosignature key) say that they saw this checkpoint."""

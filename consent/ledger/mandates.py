@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from consent.errors import LedgerConflict
 from consent.grant.mandate import Mandate
-from consent.ledger.schema import for_reading
+from consent.ledger.schema import for_reading, lock
 from identity.codec import strict_json
 
 MAX_PER_ACCOUNT = 16
@@ -59,6 +59,7 @@ class MandateStore:
         }
         try:
             with self._engine.begin() as connection:
+                lock(connection, b"mandate/%d" % one.account)
                 connection.execute(text("DELETE FROM mandate WHERE until <= :now"), {"now": now})
                 counted = connection.execute(
                     text("SELECT count(*) FROM mandate WHERE account = :account"), {"account": one.account}

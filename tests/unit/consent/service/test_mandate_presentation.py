@@ -136,7 +136,7 @@ def test_one_that_could_never_be_revoked(sources: Sources) -> None:
 def test_what_does_not_hold(sources: Sources, how: str) -> None:
     desk = Desk()
     desk.revoked = how == "revoked"
-    changes = {"exp": NOW - DAY, "iat": NOW - 2 * DAY} if how == "expired" else {}
+    changes: dict[str, Any] = {"exp": NOW - DAY, "iat": NOW - 2 * DAY} if how == "expired" else {}
     token = desk.presented(sources.content(MANDATE, HELPER, 0), MANDATE, **changes)
     with pytest.raises(IdentityError):
         desk.presentation.check(token, "another" if how == "nonce" else "n")

@@ -40,8 +40,9 @@ FOLLOW_SECONDS = 0.02
 IDLE_SECONDS = 1.0
 """How often the writer looks for leaves whose time has come, without a bell."""
 
-HALTED_SECONDS = 1.0
-"""A writer that answers no bell for so long logs nothing; one that has died is replaced long before."""
+HALTED_SECONDS = 4.0
+"""A writer that answers no bell for so long logs nothing, and a use gives up by then; one that has died is
+replaced long before."""
 
 HOUSEKEEPING_SECONDS = 600.0
 """How often entries are looked for whose retention has ended; it is counted in months."""
@@ -394,6 +395,10 @@ class Sequencer:
         except OSError:
             # There is no log yet, or its files are just not to be had: nothing new is known.
             return
+        if changed and self._state in (FOLLOWING, HALTED):
+            # Whoever publishes is alive, however busy: a quiet moment to ask may not come.
+            self._answered = time.monotonic()
+            self._set(FOLLOWING)
         if self._writer.size > before:
             self._tell_of(before)
         elif changed:

@@ -396,6 +396,7 @@ class ConsentCity(Driver):
             bases=self._bases,
             # Rounds of bookkeeping are a test's own doing.
             round_seconds=3_600,
+            allow_loopback_http=True,
             check_procedure=check_procedure,
             credentials=credentials,
         )

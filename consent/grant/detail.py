@@ -30,7 +30,9 @@ MAX_SECONDS = 100 * 366 * 86_400
 MAX_FREQUENCY_SECONDS = 2**31 - 1
 MAX_TIME = 2**33
 """NumericDate in the year 2242: an end day that fits the leaf's two bytes ends in 2199."""
-MAX_NOT_AFTER = 1_577_836_800 + 65_536 * 86_400 - 1
+MIN_NOT_AFTER = 1_577_836_800
+"""The leaf's end day counts from 2020."""
+MAX_NOT_AFTER = MIN_NOT_AFTER + 65_536 * 86_400 - 1
 
 _MEMBERS = frozenset(
     {"type", "locations", "identifier", "procedure", "purpose", "datatypes", "terms", "level", "mode", "fetch",
@@ -108,7 +110,7 @@ class AuthorizationDetail:
                 if "max_uses" in value
                 else None,
                 not_before=members.integer(period, "not_before", what=what, maximum=MAX_TIME),
-                not_after=members.integer(period, "not_after", what=what, maximum=MAX_NOT_AFTER),
+                not_after=members.integer(period, "not_after", what=what, minimum=MIN_NOT_AFTER, maximum=MAX_NOT_AFTER),
                 data_life_seconds=members.integer(
                     value, "data_life_seconds", what=what, minimum=1, maximum=MAX_SECONDS
                 ),

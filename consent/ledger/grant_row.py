@@ -9,6 +9,7 @@ from sqlalchemy import text
 from consent.errors import LedgerConflict
 from consent.grant.lifecycle import State
 from consent.ledger.address import POSTGRESQL
+from consent.ledger.leaf import Kind
 from consent.ledger.statements import Statements
 
 GIVEN, PAUSED, WITHDRAWN, REVOKED, EXPIRED, INVALIDATED, ERASED = (state.value for state in State)
@@ -79,6 +80,8 @@ class Entry:
     opened: str | None = None
     due: int | None = None
     """It waits for its place until then (milliseconds); ``to_spread``: a closing, which may have to."""
+    at: int = 0
+    """When it happened (milliseconds), as the feed tells the grant's service."""
 
 
 PROMISE_SLACK_SECONDS = 60
@@ -153,6 +156,10 @@ def unsigned(mask: int) -> int:
     return mask % (1 << 64)
 
 
+FED = frozenset({Kind.GRANT, Kind.AMEND, Kind.PAUSE, Kind.RESUME, Kind.WITHDRAW, Kind.REVOKE, Kind.EXPIRE})
+"""What a service is told of its grants (ADR 0009, D7): every change of state, and no use."""
+
+
 def add_event(connection: Statements, entry: Entry, grant_id: bytes | None, counter: int) -> None:
     connection.execute(
         text(
@@ -171,6 +178,8 @@ def add_event(connection: Statements, entry: Entry, grant_id: bytes | None, coun
             "promised": promised_by(entry.due),
         },
     )
+    if entry.kind in FED and grant_id is not None:
+        connection.execute(_FEED, {"grant_id": grant_id, "counter": counter, "at": entry.at})
 
 
 def to_spread(at_milliseconds: int) -> int:
@@ -230,4 +239,9 @@ _INSERT_ROW = text(
 _INSERT_BODY = text(
     "INSERT INTO grant_body (grant_id, grant_jws, locator, thumbprint, opening_key, details, denies, leaf_codes) "
     "VALUES (:grant_id, :grant_jws, :locator, :thumbprint, :opening_key, :details, 0, :leaf_codes)"
+)
+# In the transaction of the act itself: what is told has happened, and what has happened is told.
+_FEED = text(
+    "INSERT INTO feed_item (service, grant_id, state, counter, status_index, at) "
+    "SELECT service, grant_id, state, :counter, status_index, :at FROM grant_row WHERE grant_id = :grant_id"
 )

@@ -4,10 +4,11 @@ from typing import Any
 
 from consent import spec
 from consent.errors import SenderUnproven, StaleMessage
-from consent.service.address import KEY, NOBODY, PARTY, Address
+from consent.service.address import KEY, NOBODY, PARTY, SIGNED, Address
 from consent.service.callers import Callers
 from consent.service.duties import Duties
 from consent.service.exchange import Exchange, Reply, fault_reply, json_reply, jws_reply
+from identity.status.spec import MEDIA_TYPE as MEDIA_STATUS
 
 
 def duty_addresses(duties: Duties, callers: Callers) -> tuple[Address, ...]:
@@ -61,12 +62,26 @@ def _of_parties(duties: Duties, callers: Callers) -> tuple[Address, ...]:
             return fault_reply(400, spec.BAD_SIGNATURE, str(fault))
         return jws_reply(200 if decided.allowed else 403, decided.answer)
 
+    def introspect(asked: Exchange) -> Reply:
+        caller = callers.party(asked.call)
+        return json_reply(200, duties.introspecting.introspect(caller, asked.call.body))
+
+    def feed(asked: Exchange) -> Reply:
+        caller = callers.party(asked.call)
+        return jws_reply(200, duties.feeding.page_for(caller, after=max(0, asked.after())))
+
+    def root(asked: Exchange) -> Reply:
+        return json_reply(201, duties.rooting.receive(asked.jws("journal root")))
+
     def deleted(asked: Exchange) -> Reply:
         caller = callers.party(asked.call)
         duties.deletions.receive(caller, asked.path["grant_id"], asked.jws("deletion receipt"))
         return json_reply(201, {"state": "received"})
 
     return (
+        Address("POST", "/introspect", PARTY, introspect, "May this grant be used? (RFC 7662)", takes=spec.MEDIA_FORM),
+        Address("GET", "/feed", PARTY, feed, "What happened to the service's grants (D7)"),
+        Address("POST", "/journal-roots", SIGNED, root, "A data holder's root of a day (D9)", takes=spec.MEDIA_JWT),
         Address(
             "POST", "/grants/{grant_id}/deletion-receipts", PARTY, deleted, "What was read is deleted (D8)",
             takes=spec.MEDIA_JWT,
@@ -88,4 +103,14 @@ def _of_anyone(duties: Duties) -> tuple[Address, ...]:
         }
         return json_reply(200, value)
 
-    return (Address("GET", "/statistics", NOBODY, statistics, "Late notices and overdue deletions, counted (D3)"),)
+    def roots(asked: Exchange) -> Reply:
+        return json_reply(200, duties.rooting.all())
+
+    def status(asked: Exchange) -> Reply:
+        return Reply(200, duties.lists.token(asked.path["number"]).encode("ascii"), MEDIA_STATUS)
+
+    return (
+        Address("GET", "/statistics", NOBODY, statistics, "Late notices and overdue deletions, counted (D3)"),
+        Address("GET", "/journal-roots", NOBODY, roots, "The data holders' roots (D9)"),
+        Address("GET", "/status/{number}", NOBODY, status, "States of grants, two bits each (D7)"),
+    )

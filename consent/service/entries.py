@@ -92,7 +92,7 @@ class EntryMaker:
             AgreementPublicKey(names.opening_key), leaf_id=grant_id, counter=counter or 0, event=event, salt=salt
         )
         receipt_id = self._random(ID_BYTES) if kind in WITH_RECEIPT else None
-        return Written(Entry(kind, leaf.to_bytes(), sealed, receipt_id=receipt_id), event, salt)
+        return Written(Entry(kind, leaf.to_bytes(), sealed, receipt_id=receipt_id, at=at), event, salt)
 
     def unlinked(self, kind: Kind, *, at: int, service: str, purpose: str, codes: Codes, **more: Any) -> Entry:
         """A request or refusal: under a fresh id, to the day, and under its group's code (DESIGN §8).

@@ -14,6 +14,7 @@ from consent.ledger.grant_row import GIVEN, Entry, GrantBody, HotRow
 from consent.ledger.grants import GrantStore
 from consent.ledger.leaf import Kind, mask_of
 from consent.ledger.requests import RequestStore, StoredRequest
+from consent.ledger.status_places import StatusPlaces
 from consent.service.catalogue import Catalogue
 from consent.service.enrolling import view_key_of
 from consent.service.entries import EntryMaker, Names, Written
@@ -45,7 +46,9 @@ class Granting:
         openings: OpeningFolder,
         entries: EntryMaker,
         sequencer: Sequencer,
+        places: StatusPlaces,
     ) -> None:
+        self._places = places
         self._operator = operator
         self._grants = grants
         self._requests = requests
@@ -186,7 +189,7 @@ class Granting:
             uses=0,
             window_start=0,
             window_uses=0,
-            status_index=0,
+            status_index=self._places.take(),
             **limits_of(detail),
         )
 

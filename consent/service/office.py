@@ -16,6 +16,7 @@ from consent.ledger.notices import NoticeStore
 from consent.ledger.proofs import ProofStore
 from consent.ledger.recoveries import RecoveryStore
 from consent.ledger.requests import RequestStore
+from consent.ledger.status_places import StatusPlaces
 from consent.ledger.use_stores import open_lane
 from consent.ledger.writer import Writer
 from consent.procedure.procedures import CheckProcedure, Procedures
@@ -97,6 +98,7 @@ def open_office(
     known_registry: Callable[[], VerifiedRegistry | None] = lambda: None,
     check_procedure: CheckProcedure | None = None,
     round_seconds: float = ROUND_SECONDS,
+    allow_loopback_http: bool = False,
     credentials: Credentials | None = None,
 ) -> Office:
     """``engine``: a database of the newest schema. Raises LogError.
@@ -153,6 +155,7 @@ def open_office(
         withdrawing=withdrawing,
         bases=bases,
         round_seconds=round_seconds,
+        allow_loopback_http=allow_loopback_http,
     )
     callers = Callers(operator, nonces=Nonces(nonce_secret), proofs=proofs, accounts=accounts, parties=parties)
     asking = Asking(
@@ -173,6 +176,7 @@ def open_office(
         openings=folder,
         entries=entries,
         sequencer=sequencer,
+        places=StatusPlaces(engine, operator.random),
     )
     enrolling = Enrolling(
         operator,

@@ -80,14 +80,18 @@ def sign_status_list(
     ttl: int,
     aggregation_uri: str | None = None,
 ) -> str:
-    """The token served at ``uri``. ``x5c``: DER, the signer's certificate first, no anchor (HAIP 1.0 section 6.1)."""
+    """The token served at ``uri``. ``x5c``: DER, the signer's certificate first, no anchor (HAIP 1.0 section 6.1).
+
+    Without certificates the header names the key by its thumbprint: readers know it from a list of parties.
+    """
     if not iat < exp or ttl < 1:
         raise EncodingError(f"{WHAT}: 'exp' must be after 'iat', and 'ttl' positive")
     body: dict[str, Any] = {spec.BITS: statuses.bits, spec.LST: base64url.encode(statuses.compress())}
     if aggregation_uri is not None:
         body[spec.AGGREGATION_URI] = aggregation_uri
     claims = {"sub": uri, "iat": iat, "exp": exp, "ttl": ttl, spec.STATUS_LIST: body}
-    return jws.sign(claims, signer, typ=spec.TYP, header={"x5c": format_x5c(x5c)})
+    header = {"x5c": format_x5c(x5c)} if x5c else {"kid": signer.public_key.thumbprint}
+    return jws.sign(claims, signer, typ=spec.TYP, header=header)
 
 
 def verify_status_list(token: str, *, uri: str, key_for: KeyFor, now: int) -> VerifiedStatusList:

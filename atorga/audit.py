@@ -41,6 +41,9 @@ PROGRESS_SECONDS = 2.0
 
 MAX_PROMISES_BYTES = 67_108_864
 
+PUBLISHED = "published"
+"""Beside the checkpoints that an auditor keeps: what the city published."""
+
 
 def run(given: argparse.Namespace) -> int:
     words = Words(given.lang or language_of(os.environ))
@@ -123,7 +126,7 @@ class Question:
                 for promise in read_promises(_read(path, MAX_PROMISES_BYTES).decode("utf-8", "replace"), key)
             ),
             kept,
-            given.mirror or given.state,
+            given.mirror or (given.state / PUBLISHED if given.state else None),
         )
 
     def origins(self, newest: PeriodLog) -> list[str]:

@@ -69,7 +69,7 @@ def _listed(below: Below) -> list[str]:
     what = "periods of the log"
     with reading(what):
         rows = strict_json.parse_object(content, what=what, max_bytes=MAX_PERIODS_BYTES).get("periods")
-    found = [row.get("period") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [None]
+    found = [row.get("period") if isinstance(row, dict) else None for row in rows] if isinstance(rows, list) else [None]
     names = [name for name in found if isinstance(name, str) and period.is_period(name)]
     if len(names) != len(found):
         raise LogError(f"{what}: the answer is not of its form")

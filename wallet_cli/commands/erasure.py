@@ -1,7 +1,7 @@
 """``wallet consent erase``: what is over shall be readable for nobody."""
 
 from wallet_cli import errand
-from wallet_cli.consents import account, erasing, held
+from wallet_cli.consents import account, erasing, held, timeline
 from wallet_cli.consents.erasing import Erasure
 from wallet_cli.errors import UsageFault, WalletError
 from wallet_cli.invocation import Invocation
@@ -26,6 +26,9 @@ def run(call: Invocation) -> None:
             raise WalletError("no_account", "account: this wallet has none; the first permission opens one")
         work.say("erasure.keeps")
         call.confirm(call.texts("erasure.ask"))
+        for at in accounts:
+            # What nobody can open afterwards is opened and kept now.
+            timeline.read(work, at)
         done = [erasing.erase(work, at, grant_id) for at in accounts]
         for one in done:
             _say(call, one)

@@ -14,7 +14,7 @@ from wallet_cli.consents.usage import Total, Usage
 from wallet_cli.errand import Errand
 from wallet_cli.errors import ConsentRefused, NetworkError
 from wallet_cli.invocation import Invocation
-from wallet_cli.store import consents, key_file, watch
+from wallet_cli.store import acts, consents, key_file, watch
 from wallet_cli.store.watch import Evidence
 from wallet_cli.terminal import plain
 
@@ -25,13 +25,13 @@ def run(call: Invocation) -> None:
         # The journals first: what was released by then was logged before, so the timeline has it.
         journals = _journals(work)
         timelines = [timeline.read(work, at) for at in account.all_held(work)]
-        entries = [entry for one in timelines for entry in one.entries]
+        entries = [entry for one in timelines for entry in one.entries] + timeline.of_erased(work.store)
         grants = {grant.grant_id: grant for grant in consents.grants(work.store)}
         laws = {leaf: law for one in timelines for leaf, law in one.laws.items()}
         used = usage.usages(entries, grants, journals.releases, laws)
         findings = [finding for one in timelines for finding in one.findings]
         holders = {grant_id: grant.holder for grant_id, grant in grants.items()}
-        findings += journal.compare(journals, entries, holders)
+        findings += journal.compare(journals, entries, holders, acts.erased(work.store))
         _show(work, entries, {(one.entry.grant_id, one.entry.counter, one.entry.leaf_index): one for one in used})
         totals = usage.totals(used)
         _say_totals(work, totals)

@@ -81,8 +81,10 @@ def read(errand: Errand, holder: Party, link: HolderLink) -> list[Release]:
     return releases
 
 
-def compare(journals: Journals, entries: Sequence[Entry], holder_of: Mapping[str, str]) -> list[Finding]:
-    """``holder_of``: grant id → its data holder.
+def compare(
+    journals: Journals, entries: Sequence[Entry], holder_of: Mapping[str, str], erased: frozenset[str]
+) -> list[Finding]:
+    """``holder_of``: grant id → its data holder. ``erased``: grants whose events the resident had erased.
 
     1. Every release has its use, or its access by law, on the timeline, and goes not beyond it.
     2. None came after the allow had run out.
@@ -98,6 +100,8 @@ def compare(journals: Journals, entries: Sequence[Entry], holder_of: Mapping[str
     for one in journals.releases:
         written.add((one.grant_id, one.counter))
         entry = allowed.get((one.grant_id, one.counter))
+        if entry is None and one.grant_id in erased:
+            continue
         if entry is None:
             finding(one, f"event {one.counter} is not on the timeline")
         elif entry.service != one.service or not set(one.attributes) <= set(entry.attributes):

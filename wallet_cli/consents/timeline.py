@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from consent.errors import ConsentError
 from consent.grant.opening import open_event
 from consent.ledger.event import check_commitment
+from consent.ledger.leaf import Kind
 from identity.codec.members import exact_members, integer
 from identity.errors import EncodingError
 from identity.keys.agreement import AgreementPrivateKey
@@ -29,6 +30,7 @@ from wallet_cli.errand import Errand
 from wallet_cli.errors import ConsentRefused
 from wallet_cli.store import acts, consents
 from wallet_cli.store.consents import HeldGrant, SeenEvent
+from wallet_cli.store.database import Store
 
 MAX_PAGES = 1_000
 MAX_PAGE = 1_000
@@ -72,6 +74,16 @@ def read(errand: Errand, at: OpenAccount) -> Timeline:
     return found
 
 
+def of_erased(store: Store) -> list[Entry]:
+    """Events of grants whose record was erased, as this wallet had opened and proved them before."""
+    events, entries = consents.all_events(store), []
+    for grant_id in sorted(acts.erased(store) & events.keys()):
+        for one in events[grant_id]:
+            item = Item(grant_id, Kind[one.kind.upper()], one.counter, one.leaf_index, "")
+            entries.append(entry_of_body(item, one.body))
+    return entries
+
+
 def _fetch(at: OpenAccount) -> list[Item]:
     """All pages. From the first event each time: so that one that was there cannot be gone unseen."""
     items: dict[tuple[str, int, int, int | None], Item] = {}
@@ -108,9 +120,7 @@ def _prove(
         errand.progress("progress.timeline", done, len(items))
         before = seen.get((item.grant_id, item.counter)) if item.counted else None
         if item.grant_id in erased:
-            # The key is gone, as it was asked for; what this wallet had opened by then it still has.
-            if before is not None:
-                found.entries.append(entry_of_body(item, before.body))
+            # Its key is gone, as it was asked for.
             continue
         try:
             if item.grant_id not in openings:

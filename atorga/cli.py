@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from atorga import audit_arguments, catalogue_commands, issuer_commands
+from atorga import audit_arguments, catalogue_commands, holder_commands, issuer_commands
 
 DEFAULT_PORT_BASE = 8100
 
@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
 
     audit_arguments.add(commands)
     issuer_commands.add_parser(commands)
+    holder_commands.add_parser(commands)
     catalogue_commands.add_parsers(commands)
 
     town = commands.add_parser("town", help="a sandbox city on this machine, until SIGTERM")
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return issuer_commands.run(given)
     if given.command in ("vocabulary", "procedures"):
         return catalogue_commands.run(given)
+    if given.command == "holder":
+        return holder_commands.run(given)
     if given.command == "audit":
         from atorga import audit
 

@@ -136,6 +136,16 @@ class LawJournal:
             return None
         return Waiting(row.sequence, row.basis_request, tuple(json.loads(row.mailboxes)), row.spooled)
 
+    def overview(self) -> list[dict[str, object]]:
+        """What waits, and what was never logged: for the operator."""
+        found = (
+            select(spooled_notice.c.sequence, spooled_notice.c.at, spooled_notice.c.state)
+            .where(spooled_notice.c.state != DELIVERED)
+            .order_by(spooled_notice.c.sequence)
+        )
+        with self._engine.begin() as connection:
+            return [{"sequence": row.sequence, "time": row.at, "state": row.state} for row in connection.execute(found)]
+
     def delivered(self, sequence: int, notice_id: str, leaf: LeafRecord, *, visible_from: int | None) -> None:
         """It is logged: the journal shows it under its notice from now on."""
         with self._engine.begin() as connection:

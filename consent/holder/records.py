@@ -25,6 +25,9 @@ from identity.codec import base64url
 from identity.keys.signer import Signer
 
 MINUTES_A_DAY = 1_440
+RECHECKED_DAYS = 8
+"""Days whose count is compared again: a leaf is proven within minutes, and has the minute in which it was placed."""
+
 DAY_SECONDS = 86_400
 
 _LAYOUT = struct.Struct(">QB16sI")
@@ -135,20 +138,24 @@ class RecordStore:
 
     def unstated(self, today: int) -> list[DayRoot]:
         """The days that are over and of which the consent service took no statement, or another one than now holds."""
+        recent = today - RECHECKED_DAYS
+        counted = (
+            select(leaf_record.c.day, func.count())
+            .where(leaf_record.c.day >= recent, leaf_record.c.day < today)
+            .group_by(leaf_record.c.day)
+        )
         with self._engine.begin() as connection:
             first = connection.execute(select(func.min(leaf_record.c.day))).scalar_one()
-            counts: dict[int, int] = dict(
-                connection.execute(
-                    select(leaf_record.c.day, func.count()).where(leaf_record.c.day < today).group_by(leaf_record.c.day)
-                )
-                .tuples()
-                .all()
-            )
+            counts: dict[int, int] = dict(connection.execute(counted).tuples().all())
             stated = dict(connection.execute(select(stated_day.c.day, stated_day.c.count)).tuples().all())
         if first is None:
             return []
         # Records are only ever added: a day whose count is what was stated has the root that was stated.
-        return [self.root_of(day) for day in range(first, today) if stated.get(day) != counts.get(day, 0)]
+        return [
+            self.root_of(day)
+            for day in range(first, today)
+            if day not in stated or (day >= recent and stated[day] != counts.get(day, 0))
+        ]
 
     def state(self, taken: DayRoot, *, now: int) -> None:
         """The consent service took this statement."""

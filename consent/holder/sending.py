@@ -27,6 +27,9 @@ _LOG = logging.getLogger(__name__)
 WAIT_SECONDS = 5.0
 """Between two rounds: an urgent access is to be logged soon after the consent service is back."""
 
+ROOTS_EVERY = 12
+"""Rounds: once a minute."""
+
 SETTLING_SECONDS = 600
 """After midnight: an allow of the day's last second is proven well before that."""
 
@@ -54,8 +57,10 @@ class Sending:
         self._clock = clock
 
     def run(self, stop: Event) -> None:
+        rounds = 0
         while not stop.wait(WAIT_SECONDS):
-            for send in (self.notices, self.roots):
+            rounds += 1
+            for send in (self.notices, self.roots) if rounds % ROOTS_EVERY == 0 else (self.notices,):
                 try:
                     send()
                 except (ConsentError, IdentityError) as fault:

@@ -1,4 +1,4 @@
-"""Accreditations and mandates, on each store."""
+"""Accreditations, mandates, and grants that an authority ends, on each store."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +9,13 @@ import pytest
 from sqlalchemy import Engine
 
 from consent.errors import LedgerConflict
+from consent.grant.lifecycle import LIVE, State
 from consent.grant.mandate import Mandate
 from consent.ledger.accreditations import AccreditationStore, StoredAccreditation
+from consent.ledger.invalidated import InvalidatedGrants, Page
 from consent.ledger.mandates import MAX_PER_ACCOUNT, MandateStore, StoredMandate
-from consent.ledger.schema import open_engine, upgrade
+from consent.ledger.schema import for_reading, open_engine, upgrade
+from tests.unit.consent.grant.stored_grant import EMPTY, ID, StoredGrant
 
 NOW = 1_795_315_110
 SHOWN = StoredAccreditation("service", "vct", "board", "https://board.example", NOW + 10, "https://s.example/1", 7)
@@ -88,3 +91,19 @@ def test_there_are_not_more_than_a_few_also_when_they_come_together(engine: Engi
         outcomes = list(threads.map(add, range(MAX_PER_ACCOUNT + 8)))
     assert sorted(outcomes) == ["added"] * MAX_PER_ACCOUNT + ["too_many"] * 8
     assert len(store.of_account(2**40)) == MAX_PER_ACCOUNT
+
+
+@pytest.mark.parametrize("state", State)
+def test_an_authority_ends_what_lives_and_nothing_else(engine: Engine, state: State) -> None:
+    stored_grant, store = StoredGrant(engine, for_reading(engine)), InvalidatedGrants(engine)
+    stored_grant.put(state)
+    live = state in LIVE
+    page = store.live_with({1}, after=b"", at_most=1)
+    assert page.grant_ids == ((ID,) if live else ())
+    assert store.live_with({2}, after=b"", at_most=1).grant_ids == ()
+    assert page.last == ID and store.live_with({1}, after=ID, at_most=1) == Page((), None)
+    ended = store.invalidate(ID, lambda _: EMPTY, at_milliseconds=NOW * 1000)
+    assert (ended is not None) == live
+    assert stored_grant.state() == (State.INVALIDATED if live else state)
+    repeated = stored_grant.end("withdraw")
+    assert repeated.repeated and (repeated.effective_at == NOW * 1000) == live

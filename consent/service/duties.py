@@ -11,6 +11,7 @@ from consent.ledger.events import EventStore
 from consent.ledger.feed import FeedStore
 from consent.ledger.freezes import FreezeStore
 from consent.ledger.grants import GrantStore
+from consent.ledger.invalidated import InvalidatedGrants
 from consent.ledger.journal_roots import JournalRootStore
 from consent.ledger.notices import NoticeStore
 from consent.ledger.requests import RequestStore
@@ -27,10 +28,10 @@ from consent.service.feed_delivery import LOOK_SECONDS, FeedDelivery
 from consent.service.feeding import Feeding
 from consent.service.freezing import Freezing
 from consent.service.introspecting import Introspecting
+from consent.service.invalidating import Invalidating
 from consent.service.noticing import Noticing
 from consent.service.of_grant import GrantEntries
 from consent.service.openings import OpeningFolder
-from consent.service.invalidating import Invalidating
 from consent.service.operator import Operator
 from consent.service.opposing import Opposing
 from consent.service.parties import Parties
@@ -150,7 +151,9 @@ def open_duties(
         lists=lists,
         delivery=delivery,
         bookkeeping=Bookkeeping(
-            (freezing.thaw, expiring.round, invalidating.round, deletions.round, feeding.tidy), leads=leads, seconds=round_seconds
+            (freezing.thaw, expiring.round, invalidating.round, deletions.round, feeding.tidy),
+            leads=leads,
+            seconds=round_seconds,
         ),
     )
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,18 @@ import pytest
 
 from atorga import cli
 from consent.errors import ConsentError, LogError, MessageError
-from consent.grant.receipt import parse_receipt, parse_served
+from consent.grant.receipt import parse_served
 from consent.ledger.case import (
     CaseEvent,
     UnverifiedCase,
     VerifiedCase,
-    officers_case,
+    opened_by_officers,
     parse_case,
     resident_case,
     verify_case,
 )
-from consent.ledger.leaf import Kind
+from consent.ledger.leaf import Kind, Leaf
+from consent.log.writer import LogWriter
 from identity.codec import strict_json
 from tests.consent_city import ConsentCity, Held, Wallet
 
@@ -113,11 +115,12 @@ def twice(case: dict[str, Any]) -> None:
     [
         drop(0), drop(1), drop(2), swap, twice,
         say(0, "attributes", ["household.size"]), say(0, "time", "2026-01-01T00:00:00.000Z"),
-        say(1, "service", "urn:x"), say(4, "kind", "expire"), say(0, "use_request_hash", "A" * 43), put(0, "salt", "A" * 43),
-        put(0, "tlog_proof", "x"), put(0, "more", 1),
+        say(1, "service", "urn:x"), say(4, "kind", "expire"), say(0, "use_request_hash", "A" * 43),
+        put(0, "salt", "A" * 43), put(0, "tlog_proof", "x"), put(0, "more", 1),
         lambda case: case.update(type="Case"), lambda case: case.update(schema_version="atorga-case/2"),
         lambda case: case.update(events={}), lambda case: case.update(events=[1]),
-        lambda case: case.update(grant_id="x"), lambda case: case.pop("receipt"), lambda case: case["receipt"].update(salt="A" * 43),
+        lambda case: case.update(grant_id="x"), lambda case: case.pop("receipt"),
+        lambda case: case["receipt"].update(salt="A" * 43),
     ],
 )  # fmt: skip
 def test_what_is_changed_is_noticed(wallet: Wallet, case: UnverifiedCase, change: Change) -> None:
@@ -158,13 +161,24 @@ def test_another_key(wallet: Wallet, case: UnverifiedCase) -> None:
         verify_case(case, log_vkey=wallet.city.vkey.replace("localhost", "elsewhere"))
 
 
-def test_opened_by_officers_it_needs_the_leaf_that_says_so(wallet: Wallet, held: Held, case: UnverifiedCase) -> None:
+def test_opened_by_officers_it_needs_the_leaf_that_says_so(wallet: Wallet, held: Held) -> None:
+    """What two officers open verifies like what the resident opens; behind the resident's back it does not."""
     writer = wallet.city.office.sequencer.writer
-    all_events = [event for _, event in opened(wallet, held)]
-    no_notice = officers_case(held.id, writer.prove(0), all_events)
+    items = wallet.call("GET", "/me/timeline").json()["items"]
+    rows = [item for item in items if item["grant_id"] == held.id]
+    quiet = opened_by_officers(held.id, rows, key=wallet.opening(held), opening=writer.prove(0), prove=writer.prove)
     with pytest.raises(LogError, match="of kind declare, not notice"):
-        verify_case(parse_case(no_notice.format()), log_vkey=wallet.city.vkey)
-    assert case.receipt is not None and parse_receipt(strict_json.compact(case.receipt.to_json())) == case.receipt
+        verify_case(parse_case(quiet.format()), log_vkey=wallet.city.vkey)
+    entry = Leaf(Kind.NOTICE, 0, bytes(16), 0, 0, 0, 30_000_000, 0, 0, 0, bytes(32)).to_bytes()
+    log = LogWriter(wallet.city.folder / "officers", writer.key.name, wallet.city.keys.log)
+    log.append([entry])
+    told = replace(quiet, opening=log.prove(0))
+    log.close()
+    verified = verify_case(parse_case(told.format()), log_vkey=wallet.city.vkey)
+    assert verified.opened_at is not None and verified.receipt is None and len(verified.events) == 7
+    short = replace(told, events=told.events[1:])
+    with pytest.raises(LogError, match="after act 0 comes act 2"):
+        verify_case(short, log_vkey=wallet.city.vkey)
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────

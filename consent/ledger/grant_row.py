@@ -107,17 +107,21 @@ class Ended:
 def find_row(connection: Statements, grant_id: bytes, *, lock: bool = False) -> HotRow | None:
     """``lock``: it stays as it is found until the transaction ends (SQLite's writer is alone anyway)."""
     locked = lock and connection.dialect.name == POSTGRESQL
-    found = connection.execute(_LOCK_ROW if locked else SELECT_ROW, {"grant_id": grant_id}).first()
+    found = connection.execute(LOCK_ROW if locked else SELECT_ROW, {"grant_id": grant_id}).first()
     return read_row(found) if found else None
 
 
 def find_body(connection: Statements, grant_id: bytes) -> GrantBody | None:
-    found = connection.execute(_SELECT_BODY, {"grant_id": grant_id}).first()
+    found = connection.execute(SELECT_BODY, {"grant_id": grant_id}).first()
     return read_body(found) if found else None
 
 
-def insert_grant(connection: Statements, row: HotRow, body: GrantBody) -> None:
+def insert_row(connection: Statements, row: HotRow) -> None:
     connection.execute(_INSERT_ROW, row_parameters(row))
+
+
+def insert_grant(connection: Statements, row: HotRow, body: GrantBody) -> None:
+    insert_row(connection, row)
     connection.execute(
         _INSERT_BODY,
         {
@@ -231,8 +235,8 @@ SELECT_BOTH = text(
     "WHERE grant_row.grant_id = :grant_id"
 )
 SELECT_ROW = text(f"SELECT {ROW_COLUMNS} FROM grant_row WHERE grant_id = :grant_id")
-_LOCK_ROW = text(f"{SELECT_ROW.text} FOR UPDATE")
-_SELECT_BODY = text(f"SELECT {BODY_COLUMNS} FROM grant_body WHERE grant_id = :grant_id")
+LOCK_ROW = text(f"{SELECT_ROW.text} FOR UPDATE")
+SELECT_BODY = text(f"SELECT {BODY_COLUMNS} FROM grant_body WHERE grant_id = :grant_id")
 _INSERT_ROW = text(
     f"INSERT INTO grant_row ({ROW_COLUMNS}) VALUES ({', '.join(':' + name for name in ROW_COLUMNS.split(', '))})"
 )

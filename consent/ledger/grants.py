@@ -336,12 +336,12 @@ class _ForbiddenError(Exception):
 
 def _ended_before(connection: Statements, row: HotRow, mask: int | None) -> Ended:
     """The first ending that covers what is asked: the whole grant's, else the attributes'."""
-    endings = connection.execute(
-        text("SELECT counter, mask, effective_at FROM ending WHERE grant_id = :grant_id ORDER BY counter"),
-        {"grant_id": row.grant_id},
-    ).all()
+    endings = connection.execute(SELECT_ENDINGS, {"grant_id": row.grant_id}).all()
     for counter, ended, effective_at in endings:
         if ended == 0 or (mask is not None and unsigned(ended) & mask):
             return Ended(row, counter, effective_at, repeated=True)
     # The attributes were never granted: nothing to end, and so since the beginning.
     return Ended(row, row.counter, row.not_before * 1000, repeated=True)
+
+
+SELECT_ENDINGS = text("SELECT counter, mask, effective_at FROM ending WHERE grant_id = :grant_id ORDER BY counter")

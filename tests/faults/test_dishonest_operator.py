@@ -16,6 +16,7 @@ from consent.log import note
 from consent.log.quorum import Quorum
 from consent.log.reader import LogReader, from_folder
 from consent.log.seen import SeenCheckpoint
+from tests.architecture.named_tests import ROOT, missing, named_in
 from tests.dishonest_log import KEY, NOW, SCENARIOS, WITNESS_KEY, Scenario, Shown, town, write
 
 
@@ -58,6 +59,15 @@ def test_the_auditor_finds_it(tmp_path: Path, scenario: Scenario) -> None:
 def test_each_cheat_is_told_from_the_others() -> None:
     assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS) >= 15
     assert sum(scenario.go for scenario in SCENARIOS) >= 30
+
+
+def test_the_threat_model_lists_them() -> None:
+    text = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
+    chapter = text.split("\n## What a dishonest operator tries\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in chapter.splitlines() if line[:3] == "| `"]
+    told = {row[0].strip("`"): (row[3].startswith("*A*"), "*G*" in row[3], "Go client" in row[2]) for row in rows}
+    assert told == {scenario.name: (True, scenario.go, scenario.go) for scenario in SCENARIOS}
+    assert "| – |" in chapter and not missing(named_in(chapter))
 
 
 def test_partial_files_that_are_gone_are_no_cheat(tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ import pytest
 
 from atorga import cli
 from atorga.reconcile import day_text
-from atorga.town.pki import REGISTRY, TownPki
-from consent.holder.records import DayRoot, LeafRecord, records_root, sign_root
+from consent.holder.records import LeafRecord
 from consent.ledger.leaf import Kind
 from consent.ledger.promise import sign_promise
 from consent.log import note
@@ -26,7 +25,7 @@ from consent.log.writer import LogWriter
 from identity.codec import base64url, strict_json
 from identity.keys.ed25519 import Ed25519Signer
 from identity.keys.signer import SoftwareSigner
-from identity.trust.registry import sign_registry
+from tests.audited_holder import TAX, AuditedHolder
 from tests.consent_history import History
 
 ORIGIN, NEXT_ORIGIN = "log.example/log/2025-02", "log.example/log/2025-03"
@@ -275,52 +274,25 @@ def test_when_a_first_attempt_was_refused(city: City, ask: Ask) -> None:
 
 # ── reconcile ────────────────────────────────────────────────────────────────────────────────────
 
-TAX, CONSENT = "urn:atorga:party:tax", "urn:atorga:party:consent"
 
-
-class Tax:
-    """A data holder that released what the log says, and states it."""
+class Tax(AuditedHolder):
+    """What it states is published by the city; what it prints is a file."""
 
     def __init__(self, folder: Path, city: City) -> None:
-        self.signer = SoftwareSigner.generate()
-        self.folder = folder
+        super().__init__(folder, ORIGIN, city.history)
         self.city = city
-        now = int(time.time())
-        pki = TownPki(folder / "pki", clock=time.time)
-        lister = pki.registry_signer()
-        party = {
-            "id": TAX, "roles": ["holder"], "name": {"en": "Tax office"}, "legal_entity": "Tax office",
-            "contact": "a@b.example", "territory": "ES", "from": now - 9, "to": now + 900,
-            "jwk": self.signer.public_key.jwk(), "x5t#S256": [], "endpoints": {},
-        }  # fmt: skip
-        claims = {"iss": "urn:atorga:party:registry", "version": 1, "iat": now, "exp": now + 900, "parties": [party]}
-        (folder / "list").write_text(sign_registry(claims, lister.signer(), lister.chain()))
-        from cryptography import x509
-        from cryptography.hazmat.primitives.serialization import Encoding
-
-        anchors = [x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) for der in pki.root(REGISTRY).chain()]
-        (folder / "root.pem").write_bytes(b"".join(anchors))
-        self.day = PAST // 1_440
-        self.records = [
-            LeafRecord(ORIGIN, index, self.day, leaf.kind, base64url.encode(leaf.id), leaf.counter)
-            for index, leaf in enumerate(city.history.leaves)
-            if leaf.kind in (Kind.USE, Kind.NOTICE)
-        ]
 
     def state(self, *, signer: SoftwareSigner | None = None) -> None:
-        stated = DayRoot(self.day, len(self.records), records_root(self.records))
-        root = sign_root(stated, holder=TAX, consent=CONSENT, now=1, signer=signer or self.signer)
-        self.city.publish("journal-roots", {"roots": [root]})
+        self.city.publish("journal-roots", {"roots": [self.statement(signer=signer)]})
 
     def print_records(self) -> Path:
         path = self.folder / "records.json"
-        rows = [record.to_json() for record in self.records]
-        path.write_bytes(strict_json.compact({"holder": TAX, "day": self.day, "records": rows}))
+        path.write_bytes(self.printed())
         return path
 
     @property
     def trust(self) -> tuple[str | Path, ...]:
-        return "--registry", self.folder / "list", "--anchor", self.folder / "root.pem"
+        return "--registry", self.folder / "list", "--anchor", self.folder / "registry.pem"
 
 
 @pytest.fixture

@@ -139,6 +139,7 @@ def _consent(
     disclose.add_argument("id", metavar="ID")
     disclose.add_argument("--to", metavar="FILE", type=Path, required=True, help=texts("help.to"))
     add(under, "notices", "told:notices")
+    add(under, "recoveries", "recovery:run").add_argument("--cancel", metavar="ID", help=texts("help.recovery_cancel"))
     change = add(under, "change", "told:change")
     change.add_argument("id", metavar="ID")
     change.add_argument("--follow", action="store_true", help=texts("help.follow"))

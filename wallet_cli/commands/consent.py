@@ -14,6 +14,7 @@ from wallet_cli.consents import (
     link,
     mailboxes,
     receipts,
+    recoveries,
     renewal,
     request,
 )
@@ -32,6 +33,9 @@ def list_all(call: Invocation) -> None:
     with errand.begun(call) as work:
         if consents.accounts(work.store) and not held.refresh(work):
             work.warn("consent.not_fresh")
+            # It may be that the account is somebody else's now.
+            for at in account.all_held(work):
+                recoveries.warn(work, at)
         grants = held.shown(work.store)
         if not grants:
             work.say("consent.empty")

@@ -5,7 +5,7 @@ from typing import Any
 from consent.ledger.leaf import Kind
 from identity.codec import strict_json
 from wallet_cli import errand
-from wallet_cli.consents import account, journal, labels, timeline, usage
+from wallet_cli.consents import account, journal, labels, recoveries, timeline, usage
 from wallet_cli.consents.entry import Entry, Finding
 from wallet_cli.consents.journal import Journals, Release
 from wallet_cli.consents.parties import HOLDER
@@ -24,6 +24,8 @@ def run(call: Invocation) -> None:
     with errand.begun(call) as work:
         # The journals first: what was released by then was logged before, so the timeline has it.
         journals = _journals(work)
+        for at in account.all_held(work):
+            recoveries.warn(work, at)
         timelines = [timeline.read(work, at) for at in account.all_held(work)]
         entries = [entry for one in timelines for entry in one.entries] + timeline.of_erased(work.store)
         grants = {grant.grant_id: grant for grant in consents.grants(work.store)}
@@ -148,6 +150,8 @@ def _say_totals(work: Errand, totals: list[Total]) -> None:
 def _say_what_is_missing(work: Errand, timelines: list[Timeline]) -> None:
     if unreadable := sum(one.unreadable for one in timelines):
         work.terminal.say(work.texts.count("timeline.unreadable", unreadable))
+    if too_old := sum(one.too_old for one in timelines):
+        work.terminal.say(work.texts.count("timeline.too_old", too_old))
     if any(one.bases_missing for one in timelines):
         work.warn("timeline.no_bases")
     names = sorted({_name(work, party) for one in timelines for party in one.witnesses})

@@ -10,7 +10,7 @@ from consent.grant.receipt import parse_receipt_object
 from consent.ledger.case import CaseEvent, parse_case, resident_case, verify_case
 from wallet_cli.consents.account import OpenAccount
 from wallet_cli.consents.entry import Entry
-from wallet_cli.consents.public_log import PublicLog
+from wallet_cli.consents.log_periods import PeriodLogs
 from wallet_cli.errand import Errand
 from wallet_cli.errors import ConsentRefused, WalletError
 from wallet_cli.store.consents import HeldGrant
@@ -22,7 +22,7 @@ def make(errand: Errand, at: OpenAccount, grant: HeldGrant, entries: list[Entry]
     """``entries``: of this grant, proved. Raises WalletError, ConsentRefused, NetworkError."""
     if grant.receipt is None:
         raise WalletError("receipt_missing", "case: the receipt of the permission is not here yet")
-    log = PublicLog(errand.network, at.base, at.account.log_vkey)
+    log = PeriodLogs(errand.network, at.base, at.account.log_vkey)
     events: list[CaseEvent] = []
     for done, entry in enumerate(entries, start=1):
         if entry.leaf_index is None:

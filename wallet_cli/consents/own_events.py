@@ -23,8 +23,8 @@ from wallet_cli.consents import account, fitting
 from wallet_cli.consents.account import OpenAccount
 from wallet_cli.consents.entry import OFFICERS, Entry, Finding, Item, entry_of_body
 from wallet_cli.consents.fitting import SKEW_SECONDS
+from wallet_cli.consents.log_periods import PeriodLogs
 from wallet_cli.consents.numbers import Numbers
-from wallet_cli.consents.public_log import PublicLog
 from wallet_cli.errand import Errand
 from wallet_cli.errors import ConsentRefused
 from wallet_cli.store import oppositions, watch
@@ -50,7 +50,7 @@ class OwnEvents:
     """The list of approved bases could not be had, and an access is there that it should name."""
 
 
-def read(errand: Errand, at: OpenAccount, items: list[Item], log: PublicLog, numbers: Numbers) -> OwnEvents:
+def read(errand: Errand, at: OpenAccount, items: list[Item], log: PeriodLogs, numbers: Numbers) -> OwnEvents:
     found = OwnEvents()
     seen = watch.own_events(errand.store, at.account.consent)
     made = oppositions.all_of(errand.store, at.account.consent)
@@ -84,7 +84,7 @@ def read(errand: Errand, at: OpenAccount, items: list[Item], log: PublicLog, num
     return found
 
 
-def _entry(at: OpenAccount, item: Item, known: OwnEvent | None, log: PublicLog, numbers: Numbers) -> Entry:
+def _entry(at: OpenAccount, item: Item, known: OwnEvent | None, log: PeriodLogs, numbers: Numbers) -> Entry:
     # 1
     opened = open_event(at.view_key, item.sealed, leaf_id=item.grant_id, counter=item.counter)
     entry = Entry(item.grant_id, item.kind, item.counter, item.leaf_index, opened.event, opened.salt)

@@ -44,9 +44,10 @@ def promise_under(compact: str, pinned: str) -> Promise:
 class PublicLog:
     """One log at one checkpoint. What it cannot show as it should is refused as ``proof_refused``."""
 
-    def __init__(self, network: Network, base: str, pinned: str) -> None:
+    def __init__(self, network: Network, base: str, pinned: str, period: str | None = None) -> None:
+        """``period``: None = the current one."""
         self._network = network
-        self._prefix = f"{base}/log/"
+        self._prefix = f"{base}/log/" if period is None else f"{base}/log/{period}/"
         self._pinned = pinned
         self._files: dict[str, bytes] = {}
         signed = self._read("checkpoint", max_bytes=checkpoint.MAX_CHECKPOINT_BYTES).decode("utf-8", "replace")

@@ -24,8 +24,8 @@ from identity.keys.agreement import AgreementPrivateKey
 from wallet_cli.consents import account, fitting, give, own_events, receipts, whole
 from wallet_cli.consents.account import OpenAccount
 from wallet_cli.consents.entry import Entry, Finding, Item, entry_of_body
+from wallet_cli.consents.log_periods import TOO_OLD, PeriodLogs
 from wallet_cli.consents.numbers import Numbers
-from wallet_cli.consents.public_log import PublicLog
 from wallet_cli.errand import Errand
 from wallet_cli.errors import ConsentRefused
 from wallet_cli.store import acts, consents
@@ -49,6 +49,8 @@ class Timeline:
     """Leaf id of an access that rests on law → the provision, by language."""
     unreadable: int = 0
     """Events that only the wallet before a recovery could open."""
+    too_old: int = 0
+    """Events whose leaves the log's published retention has deleted before this wallet looked at them."""
     bases_missing: bool = False
     checkpoint: str = ""
     """The log's newest one, signed: what any evidence is held against."""
@@ -58,7 +60,7 @@ def read(errand: Errand, at: OpenAccount) -> Timeline:
     """The whole timeline of one account. Raises NetworkError, ConsentRefused."""
     states = give.resolve(errand, at)
     items = _fetch(at)
-    log = PublicLog(errand.network, at.base, at.account.log_vkey)
+    log = PeriodLogs(errand.network, at.base, at.account.log_vkey)
     log.continue_from_seen(errand.store)
     numbers = Numbers.fetch(errand.network, at.base)
     found = Timeline(witnesses=log.witnessed_by(_witnesses(errand, at)), checkpoint=log.checkpoint.note.format())
@@ -109,7 +111,7 @@ def _fetch(at: OpenAccount) -> list[Item]:
 
 
 def _prove(
-    errand: Errand, at: OpenAccount, items: list[Item], found: Timeline, log: PublicLog, numbers: Numbers
+    errand: Errand, at: OpenAccount, items: list[Item], found: Timeline, log: PeriodLogs, numbers: Numbers
 ) -> None:
     """Every item becomes an entry, or a finding."""
     mine = {grant.grant_id: grant for grant in consents.grants(errand.store) if grant.consent == at.account.consent}
@@ -127,7 +129,7 @@ def _prove(
                 described = receipts.describe(at, item.grant_id)
                 openings[item.grant_id] = receipts.opening_of(at, described, item.grant_id)
             entry = _opened(item, openings[item.grant_id])  # 1
-            _check(errand, log, numbers, entry, mine.get(item.grant_id), before)  # 2, 3, 4
+            _check(errand, found, log, numbers, entry, mine.get(item.grant_id), before)  # 2, 3, 4
         except (ConsentError, ConsentRefused, EncodingError) as fault:
             if item.grant_id not in mine and at.account.state == account.RECOVERED:
                 # Sealed to the wallet that was lost: what comes after the recovery is sealed to this one.
@@ -150,7 +152,8 @@ def _opened(item: Item, opening: AgreementPrivateKey) -> Entry:
 
 def _check(
     errand: Errand,
-    log: PublicLog,
+    found: Timeline,
+    log: PeriodLogs,
     numbers: Numbers,
     entry: Entry,
     grant: HeldGrant | None,
@@ -158,9 +161,15 @@ def _check(
 ) -> None:
     # 2: what was proved once and has not changed is not proved again
     if entry.leaf_index is not None and (seen is None or seen.leaf_index != entry.leaf_index):
-        leaf = log.leaf(entry.leaf_index)
-        check_commitment(leaf, entry.event, entry.salt)
-        fitting.check_leaf(leaf, entry.kind, entry.event, numbers, grant, at=entry.time)
+        try:
+            leaf = log.leaf(entry.leaf_index)
+        except ConsentRefused as fault:
+            if fault.code != TOO_OLD:
+                raise
+            found.too_old += 1
+        else:
+            check_commitment(leaf, entry.event, entry.salt)
+            fitting.check_leaf(leaf, entry.kind, entry.event, numbers, grant, at=entry.time)
     # 3
     if seen is not None and (seen.body != entry.body() or seen.leaf_index not in (None, entry.leaf_index)):
         raise ConsentRefused("proof_refused", f"{_WHAT}: event {entry.counter} is not the one that was shown before")

@@ -34,6 +34,7 @@ Act = Literal[
     "mandated",
     "mandate_ended",
     "acted_for",
+    "sent_away",
 ]
 
 

@@ -1,11 +1,13 @@
 """What an audit found, as one object for programs and as lines for people."""
 
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from atorga.audit_words import Words
 from consent.ledger.audit import AuditReport
 from consent.ledger.findings import Finding, Invariant
+from consent.ledger.latency import quantiles
 from consent.log.mirror import Step
 
 SHOWN_FINDINGS = 20
@@ -26,6 +28,7 @@ def as_json(report: AuditReport, *, mirrored: Step | None = None) -> dict[str, A
         "grants": dict(report.grants),
         "kinds": {kind.word: count for kind, count in sorted(report.kinds.items())},
         "promises": dict(report.promises),
+        "promised_minutes_to_spare": quantiles(report.spare_minutes),
         "minutes_to_first_refusal": dict(report.latencies.summary()),
         "without_entries": list(report.without_entries),
         "adopted": report.adopted,
@@ -98,10 +101,16 @@ def _more(report: AuditReport, words: Words, *, latency: bool) -> list[str]:
     if report.promises:
         counts = {state: words.number(report.promises.get(state, 0)) for state in ("kept", "pending", "late", "broken")}
         lines.append(words("kept_promises", **counts))
+        spare = quantiles(report.spare_minutes)
+        if latency and spare["p50"] is not None:
+            lines.append(words("spare", least=words.number(min(report.spare_minutes)), **_shown(spare)))
     if latency:
-        found = report.latencies.summary()
-        lines.append(words("latency", **{name: "–" if value is None else value for name, value in found.items()}))
+        lines.append(words("latency", **_shown(report.latencies.summary())))
     return ["", *lines] if lines else []
+
+
+def _shown(values: Mapping[str, int | None]) -> dict[str, object]:
+    return {name: "–" if value is None else value for name, value in values.items()}
 
 
 def _numbers(report: AuditReport, words: Words) -> dict[str, str]:

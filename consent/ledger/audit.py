@@ -55,6 +55,8 @@ class AuditReport:
     latencies: Latencies
     promises: Mapping[str, int]
     """How many were kept, are not due yet, came late or were broken."""
+    spare_minutes: Mapping[int, int]
+    """Minutes between a promised leaf and its due time → how often."""
     without_entries: tuple[str, ...]
     """Earlier periods of which only the hashes are served: their records were deleted and not replayed."""
     adopted: int
@@ -128,7 +130,7 @@ def audit(
         tally.check(Invariant.WITNESSES, witnessed, "not-witnessed", None, len(cosigned), quorum.threshold)
     return AuditReport(
         current, read, cosigned, witnessed, tally.counts(), tuple(tally.findings), replay.kinds, replay.grants,
-        replay.latencies, watch.counts, tuple(without_entries), replay.adopted,
+        replay.latencies, watch.counts, watch.spare, tuple(without_entries), replay.adopted,
     )  # fmt: skip
 
 

@@ -29,6 +29,8 @@ class PromiseWatch:
         for number, promise in enumerate(promises):
             self._by_id.setdefault(promise.leaf.id, []).append(number)
         self.counts: Counter[str] = Counter()
+        self.spare: Counter[int] = Counter()
+        """Minutes between a leaf and the time by which it was due; below zero where it came late."""
 
     @property
     def ids(self) -> "frozenset[bytes]":
@@ -57,6 +59,8 @@ class PromiseWatch:
             else:
                 state = "broken" if now > promise.due else "pending"
             self.counts[state] += 1
+            if leaf is not None:
+                self.spare[promise.due // 60 - leaf.minute] += 1
             if state == "pending":
                 continue
             found = leaf.minute if leaf is not None else promise.leaf.id.hex()

@@ -221,6 +221,8 @@ def test_promises(city: City, ask: Ask, tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     code, out = ask("--promise", path)
     assert code == 0 and "Log promises: 1 kept, 0 not due yet, 0 late, 0 broken." in out
+    assert "with 10 minutes to spare in the middle, with 10 at least" in ask("--promise", path, "--latency")[1]
+    assert json.loads(ask("--promise", path, "--json")[1])["promised_minutes_to_spare"]["max"] == 10
     later = sign_promise(missing, due=int(time.time()) + 600, key=KEY, signer=SIGNER)
     path.write_text("\n".join([*lines, later]))
     assert "1 kept, 1 not due yet" in ask("--promise", path)[1]

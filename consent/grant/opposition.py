@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from consent import spec
+from consent.procedure.vocabulary import require_purpose
 from consent.signed_message import exact, reading
 from identity.codec import base64url, jcs, members
 
@@ -33,10 +34,13 @@ def parse_opposition(body: Mapping[str, Any]) -> Opposition:
     """Raises MessageError."""
     exact(body, _WHAT, frozenset({"service", "purpose", "holder"}))
     with reading(_WHAT):
-        return Opposition(
+        opposition = Opposition(
             service=members.text(body, "service", what=_WHAT, max_length=spec.MAX_PARTY_ID),
             purpose=None if body["purpose"] is None else members.text(body, "purpose", what=_WHAT),
             holder=None
             if body["holder"] is None
             else members.text(body, "holder", what=_WHAT, max_length=spec.MAX_PARTY_ID),
         )
+    if opposition.purpose is not None:
+        require_purpose(opposition.purpose, what=_WHAT)
+    return opposition

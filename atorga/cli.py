@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from atorga import audit_arguments, catalogue_commands, holder_commands, issuer_commands
+from atorga import audit_arguments, catalogue_commands, holder_commands, issuer_commands, officers_commands
 
 DEFAULT_PORT_BASE = 8100
 
@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     issuer_commands.add_parser(commands)
     holder_commands.add_parser(commands)
     catalogue_commands.add_parsers(commands)
+    officers_commands.add_parser(commands)
 
     town = commands.add_parser("town", help="a sandbox city on this machine, until SIGTERM")
     town.add_argument("--json", action="store_true", help="one line of JSON on stdout when it is ready")
@@ -66,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return issuer_commands.run(given)
     if given.command in ("vocabulary", "procedures"):
         return catalogue_commands.run(given)
+    if given.command == "officers":
+        return officers_commands.run(given)
     if given.command == "holder":
         return holder_commands.run(given)
     if given.command == "audit":

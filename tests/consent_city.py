@@ -22,6 +22,7 @@ from consent.grant.act import Amend, Deed, Pause, Resume, sign_act
 from consent.grant.detail import AuthorizationDetail, Frequency, Term
 from consent.grant.grant import sign_grant
 from consent.grant.locator import seal_locator
+from consent.grant.officers import Officers
 from consent.grant.opening import OpenedEvent, open_event, open_opening
 from consent.grant.request import ConsentRequest, VerifiedRequest, sign_request, verify_request
 from consent.grant.use import (
@@ -366,6 +367,7 @@ class ConsentCity(Driver):
         origin: str = ORIGIN,
         groups: Sequence[Group] = (),
         retention_seconds: int | None = None,
+        officers: Officers | None = None,
     ) -> None:
         """Any procedure passes, unless ``check_procedure`` says otherwise."""
         keys, clock = keys or Keys(), clock or Clock()
@@ -397,6 +399,7 @@ class ConsentCity(Driver):
             # Rounds of bookkeeping are a test's own doing.
             round_seconds=3_600,
             allow_loopback_http=True,
+            officers=officers,
             check_procedure=check_procedure,
             credentials=credentials,
         )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from consent.grant.officers import Officers
+from consent.ledger.accounts import AccountStore
 from consent.ledger.deletions import DeletionStore
 from consent.ledger.ended_grants import EndedGrants
 from consent.ledger.events import EventStore
@@ -14,6 +16,7 @@ from consent.ledger.grants import GrantStore
 from consent.ledger.invalidated import InvalidatedGrants
 from consent.ledger.journal_roots import JournalRootStore
 from consent.ledger.notices import NoticeStore
+from consent.ledger.opened import OpenedStore
 from consent.ledger.requests import RequestStore
 from consent.ledger.status_places import StatusListStore
 from consent.service.bookkeeping import Bookkeeping
@@ -31,6 +34,7 @@ from consent.service.introspecting import Introspecting
 from consent.service.invalidating import Invalidating
 from consent.service.noticing import Noticing
 from consent.service.of_grant import GrantEntries
+from consent.service.opening_cases import OpeningCases
 from consent.service.openings import OpeningFolder
 from consent.service.operator import Operator
 from consent.service.opposing import Opposing
@@ -55,6 +59,7 @@ class Duties:
     deletions: Deletions
     introspecting: Introspecting
     rooting: Rooting
+    cases: OpeningCases
     feeding: Feeding
     lists: StatusLists
     delivery: FeedDelivery
@@ -88,6 +93,8 @@ def open_duties(
     reading: Reading,
     withdrawing: Withdrawing,
     bases: Callable[[], VerifiedBases],
+    accounts: AccountStore,
+    officers: Officers | None,
     allow_loopback_http: bool,
     round_seconds: float,
 ) -> Duties:
@@ -147,6 +154,16 @@ def open_duties(
         deletions=deletions,
         introspecting=Introspecting(operator, grants=grants, catalogue=catalogue),
         rooting=Rooting(operator, store=JournalRootStore(engine), parties=parties),
+        cases=OpeningCases(
+            operator,
+            store=OpenedStore(engine),
+            grants=grants,
+            ended=ended,
+            accounts=accounts,
+            openings=openings,
+            sequencer=sequencer,
+            officers=officers,
+        ),
         feeding=feeding,
         lists=lists,
         delivery=delivery,

@@ -70,6 +70,9 @@ def _of_parties(duties: Duties, callers: Callers) -> tuple[Address, ...]:
         caller = callers.party(asked.call)
         return jws_reply(200, duties.feeding.page_for(caller, after=max(0, asked.after())))
 
+    def open_case(asked: Exchange) -> Reply:
+        return json_reply(200, duties.cases.open(asked.object("opening")))
+
     def root(asked: Exchange) -> Reply:
         return json_reply(201, duties.rooting.receive(asked.jws("journal root")))
 
@@ -81,6 +84,10 @@ def _of_parties(duties: Duties, callers: Callers) -> tuple[Address, ...]:
     return (
         Address("POST", "/introspect", PARTY, introspect, "May this grant be used? (RFC 7662)", takes=spec.MEDIA_FORM),
         Address("GET", "/feed", PARTY, feed, "What happened to the service's grants (D7)"),
+        Address(
+            "POST", "/openings", SIGNED, open_case, "Two officers open one grant (D11)", takes=spec.MEDIA_JSON,
+            slow=True,
+        ),
         Address("POST", "/journal-roots", SIGNED, root, "A data holder's root of a day (D9)", takes=spec.MEDIA_JWT),
         Address(
             "POST", "/grants/{grant_id}/deletion-receipts", PARTY, deleted, "What was read is deleted (D8)",

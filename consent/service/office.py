@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from consent.caller.nonces import Nonces
+from consent.grant.officers import Officers
 from consent.ledger.accounts import AccountStore
 from consent.ledger.declarations import DeclarationStore
 from consent.ledger.ended_grants import EndedGrants
@@ -34,6 +35,7 @@ from consent.service.enrolling import CheckPresentation, Enrolling, MakeJar
 from consent.service.entries import EntryMaker
 from consent.service.granting import Granting
 from consent.service.logbook import Logbook, LogSettings, open_logbook
+from consent.service.of_grant import GrantEntries
 from consent.service.openings import OpeningFolder
 from consent.service.operator import Operator
 from consent.service.parties import Parties
@@ -99,6 +101,7 @@ def open_office(
     check_procedure: CheckProcedure | None = None,
     round_seconds: float = ROUND_SECONDS,
     allow_loopback_http: bool = False,
+    officers: Officers | None = None,
     credentials: Credentials | None = None,
 ) -> Office:
     """``engine``: a database of the newest schema. Raises LogError.
@@ -112,8 +115,17 @@ def open_office(
     parties = Parties(registry, operator.clock, known=known_registry)
     check_procedure = check_procedure or Procedures.shipped().check
     credentials = credentials or nobody()
-    folder, entries = OpeningFolder(openings, operator.random), EntryMaker(operator.random)
-    logbook = open_logbook(log, engine=engine, operator=operator, entries=entries)
+    folder, entries = (
+        OpeningFolder(openings, operator.random, None if officers is None else officers.key),
+        EntryMaker(operator.random),
+    )
+    logbook = open_logbook(
+        log,
+        engine=engine,
+        operator=operator,
+        entries=entries,
+        close_again=lambda row, body: GrantEntries(catalogue, entries).close_again(row, body, at=operator.milliseconds),
+    )
     catalogue = Catalogue(declarations, operator.clock, check_procedure=check_procedure, groups=logbook.groups)
     sequencer, cosigning = logbook.sequencer, logbook.cosigning
     withdrawing = Withdrawing(
@@ -155,6 +167,8 @@ def open_office(
         withdrawing=withdrawing,
         bases=bases,
         round_seconds=round_seconds,
+        accounts=accounts,
+        officers=officers,
         allow_loopback_http=allow_loopback_http,
     )
     callers = Callers(operator, nonces=Nonces(nonce_secret), proofs=proofs, accounts=accounts, parties=parties)

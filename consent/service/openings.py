@@ -1,9 +1,10 @@
 """The folder of sealed opening keys (WIRE C15): outside the database and its backups.
 
 A file is named by the public half, which stands in the grant's cold row, and holds two lines: the
-thumbprint of the view key of the resident's account, and the private half sealed to that key. It is
-durable before the grant is: a grant that exists can be read by its resident. Deleting a file makes
-events unreadable for good.
+thumbprint of the view key of the resident's account, and the private half sealed to that key; where
+there are officers, a third one with the private half sealed to their key. It is durable before the
+grant is: a grant that exists can be read by its resident. Deleting a file makes events unreadable
+for good.
 """
 
 from pathlib import Path
@@ -17,7 +18,8 @@ _OWN_ONLY = 0o700
 
 
 class OpeningFolder:
-    def __init__(self, folder: Path, random: Random) -> None:
+    def __init__(self, folder: Path, random: Random, officers: AgreementPublicKey | None = None) -> None:
+        self._officers = officers
         self._folder = folder
         self._random = random
         folder.mkdir(mode=_OWN_ONLY, parents=True, exist_ok=True)
@@ -29,7 +31,10 @@ class OpeningFolder:
         made: set[Path] = set()
         make_folders(path.parent, made)
         sealed = seal_opening(view_key, grant_id=grant_id, private=pair)
-        replace(path, f"{view_key.thumbprint}\n{sealed}\n".encode("ascii"))
+        lines = [view_key.thumbprint, sealed]
+        if self._officers is not None:
+            lines.append(seal_opening(self._officers, grant_id=grant_id, private=pair))
+        replace(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
         for folder in made:
             sync(folder)
         return pair.public
@@ -38,6 +43,11 @@ class OpeningFolder:
         """The resident's copy; None where it was erased."""
         lines = self._lines(public)
         return lines[1] if lines else None
+
+    def officers_copy(self, public: bytes) -> str | None:
+        """None where it was erased, or made while there were no officers."""
+        lines = self._lines(public)
+        return lines[2] if len(lines) > 2 else None
 
     def is_for(self, view_key: AgreementPublicKey, public: bytes) -> bool:
         """Whether the copy is sealed to this view key."""

@@ -18,6 +18,9 @@ procedures = "…/procedures"           # folder of the city's own entries of th
 [client]                              # atorga.serve.access_client: the certificate it asks wallets with
 [trust]                               # atorga.serve.credential_trust
 
+[officers]                            # optional: any two of them open one grant
+file = "officers.json"                # file: written by `atorga officers init`
+
 [log]                                 # atorga.serve.consent_log: retention, group codes
 [witnesses]                           # atorga.serve.consent_log: who cosigns the log
 
@@ -43,6 +46,7 @@ from atorga.serve.settings import ConfigurationError, Profile, ServiceHead, Tabl
 from consent.caller.nonce_secret import shared_secret
 from consent.errors import ConsentError
 from consent.grant import accreditation
+from consent.grant.officers import parse_officers
 from consent.ledger.address import parse_address
 from consent.ledger.schema import check_durable, open_engine, upgrade
 from consent.log.period import is_period
@@ -55,14 +59,18 @@ from consent.service.office import Office, open_office
 from consent.service.operator import Operator
 from identity.clock import Clock
 from identity.errors import IdentityError
+from identity.fetch import AllowListFetcher
 from identity.keys.keyed_hash import KeyedHashClient
 from identity.keys.signer import SoftwareSigner
 from identity.randomness import Random
+from identity.trust import spec as trust_spec
+from identity.trust.bases import BasesReader
 from verifier.client import VerifierClient
 
 DATABASE = "consent.db"
 OPENINGS = "openings"
 NONCES = "nonces"
+KEPT_BASES = "bases.jwt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class ConsentSettings:
     database: URL
     database_password: Path | None
     procedures: Path | None
+    officers: Path | None
     client: ClientSettings
     trust: CredentialTrustSettings
 
@@ -101,6 +110,7 @@ def settings(head: ServiceHead, root: Table) -> ConsentSettings:
         database=_database(table.optional_text("database") or f"sqlite:///{head.data / DATABASE}"),
         database_password=table.optional_path("database_password"),
         procedures=table.optional_path("procedures"),
+        officers=_officers_file(root.optional_table("officers")),
         client=access_client.settings(root),
         trust=credential_trust.settings(head, root),
     )
@@ -108,6 +118,14 @@ def settings(head: ServiceHead, root: Table) -> ConsentSettings:
     if not is_period(made.period):
         raise ConfigurationError("[consent] period: 1 to 16 letters, digits and hyphens are expected")
     return made
+
+
+def _officers_file(table: Table | None) -> Path | None:
+    if table is None:
+        return None
+    file = table.path("file")
+    table.done()
+    return file
 
 
 def _database(address: str) -> URL:
@@ -177,7 +195,18 @@ def _office(
         check_presentation=presentation.check,
         credentials=_credentials(operator, trust, client),
         check_procedure=Procedures.shipped(settings.procedures).check,
+        bases=_bases(settings, profile, clock).current,
+        officers=None if settings.officers is None else parse_officers(settings.officers.read_bytes()),
+        allow_loopback_http=profile == "sandbox",
     )
+
+
+def _bases(settings: ConsentSettings, profile: Profile, clock: Clock) -> BasesReader:
+    """What the same registry approved beside its list of parties."""
+    url = settings.trust.registry_url + trust_spec.BASES
+    fetcher = AllowListFetcher(lambda asked: asked == url, allow_loopback_http=profile == "sandbox")
+    anchors = credential_trust.read_anchors(settings.trust.registry_anchors)
+    return BasesReader(url, fetcher=fetcher, anchors=anchors, clock=clock, kept=settings.head.data / KEPT_BASES)
 
 
 def _credentials(operator: Operator, trust: ListedTrust, client: VerifierClient) -> Credentials:

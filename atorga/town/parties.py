@@ -3,6 +3,7 @@
 The list's key lies in ``DATA/registry`` and is read here alone: no service can list itself.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from consent.log.note import COSIGNATURE_V1, ED25519, NoteKey
 from identity.keys.ed25519 import SEED_BYTES, Ed25519Signer
 from identity.keys.signer import SoftwareSigner
 from identity.randomness import Random
+from identity.trust import spec
+from identity.trust.bases import sign_bases
 from identity.trust.registry import sign_registry
 
 REGISTRY = "urn:atorga:party:registry"
@@ -32,6 +35,9 @@ SHORTNAMES = {
 VCTS = ["urn:atorga:person-id:1", "urn:atorga:residency:1", "urn:atorga:pairwise:1"]
 
 LOG_SEED, WITNESS_SEED = "log.seed", "witness.seed"
+
+APPROVED = "approved.json"
+"""A list of bases (ADR 0009, D2), by whoever approves them in this city."""
 
 DAY_SECONDS = 86_400
 LIST_SECONDS = 7 * DAY_SECONDS
@@ -110,7 +116,16 @@ def sign_list(folder: TownFolder, pki: TownPki, *, now: int) -> None:
     signed = sign_registry(claims, signing.signer(), signing.chain())
     # The number first: a list must never carry a version that was used before.
     write_private(counter, f"{version}\n")
+    write_private(folder.registry_list.with_name(spec.BASES_FILE), _signed_bases(folder, signing, version, now=now))
     write_private(folder.registry_list, signed)
+
+
+def _signed_bases(folder: TownFolder, signing: Signing, version: int, *, now: int) -> str:
+    """What ``approved.json`` beside the list approves: nothing, until somebody writes it."""
+    approved = folder.registry_list.with_name(APPROVED)
+    bases = json.loads(approved.read_text(encoding="utf-8")) if approved.exists() else []
+    claims = {"iss": REGISTRY, "version": version, "iat": now, "exp": now + LIST_SECONDS, "bases": bases}
+    return sign_bases(claims, signing.signer(), signing.chain())
 
 
 def _parties(folder: TownFolder, pki: TownPki, *, now: int) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ TYP = "trust-list+jwt"
 TYP_BASES = "basis-list+jwt"
 BASES = "/bases"
 """After the address of the list of parties."""
+BASES_FILE = "bases.jwt"
+"""Where the list of parties is a file that is served: beside it."""
 MEDIA_TYPE = "application/jwt"
 
 ISSUER = "issuer"

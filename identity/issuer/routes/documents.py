@@ -62,6 +62,8 @@ def router(halls: Halls, *, registry_file: Path | None, trust_file: Path | None)
 
     if registry_file is not None:
         _serve_file(routes, "/registry", registry_file, trust.MEDIA_TYPE)
+        # Beside it, the bases that the same registry approved (ADR 0009, D2).
+        _serve_file(routes, f"/registry{trust.BASES}", registry_file.with_name(trust.BASES_FILE), trust.MEDIA_TYPE)
     if trust_file is not None:
         _serve_file(routes, "/trust.pem", trust_file, "application/pem-certificate-chain")
     return routes

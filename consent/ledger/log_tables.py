@@ -1,6 +1,6 @@
 """The tables of the log beside its events: its periods, its group codes, who closed something lately."""
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary
+from sqlalchemy import BigInteger, Column, Integer
 from sqlmodel import Field
 
 from consent.ledger.tables import Table
@@ -44,11 +44,3 @@ class PairDay(Table, table=True):
     purpose: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     day: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     grants: int
-
-
-class LostGrant(Table, table=True):
-    """A grant that the log has and this database, restored from a copy, lacks: closed for ever."""
-
-    __tablename__ = "lost_grant"
-    grant_id: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
-    counter: int

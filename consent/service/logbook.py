@@ -14,10 +14,12 @@ from consent.ledger.leaf import Kind
 from consent.ledger.log_turn import LogTurn
 from consent.ledger.periods import PeriodStore
 from consent.ledger.placing import Placing
+from consent.ledger.restoring import CloseAgain, Restoring
 from consent.log.bells import Bells
 from consent.log.quorum import Quorum
 from consent.log.witness_client import WitnessClient
 from consent.log.writer import LogWriter
+from consent.service.catching_up import CatchingUp
 from consent.service.cosigning import Cosigning
 from consent.service.entries import EntryMaker
 from consent.service.leaf_groups import LeafGroups
@@ -71,7 +73,9 @@ class Logbook:
         )
 
 
-def open_logbook(settings: LogSettings, *, engine: Engine, operator: Operator, entries: EntryMaker) -> Logbook:
+def open_logbook(
+    settings: LogSettings, *, engine: Engine, operator: Operator, entries: EntryMaker, close_again: CloseAgain
+) -> Logbook:
     """Turns the period over where the configuration says so. Raises LogError."""
     events = EventStore(engine)
     periods = Periods(
@@ -94,6 +98,7 @@ def open_logbook(settings: LogSettings, *, engine: Engine, operator: Operator, e
         compare=settings.compare,
         first=first,
         prove_earlier=periods.prove,
+        catch_up=CatchingUp(events, periods, Restoring(engine, close_again=close_again), operator.clock),
         housekeep=periods.delete_due,
     )
     return Logbook(

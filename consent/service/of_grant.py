@@ -3,11 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
-from consent.ledger.grant_row import Entry, GrantBody, HotRow, MakeEntry
+from consent.ledger.grant_row import EXPIRED, REVOKED, WITHDRAWN, Entry, GrantBody, HotRow, MakeEntry
 from consent.ledger.leaf import Kind
 from consent.service.catalogue import Catalogue
 from consent.service.entries import EntryMaker, Names
 from consent.service.in_force import stored_detail
+
+RESTORED = "restored"
+
+_ENDS = {WITHDRAWN: Kind.WITHDRAW, REVOKED: Kind.REVOKE, EXPIRED: Kind.EXPIRE}
 
 
 class GrantEntries:
@@ -28,6 +32,10 @@ class GrantEntries:
             return _waiting(self._entries.of_grant(kind, after, names, at=at, **more).entry, due)
 
         return make
+
+    def close_again(self, row: HotRow, body: GrantBody, *, at: int) -> MakeEntry:
+        """Of an end that was taken while the database was behind its log."""
+        return self.maker(_ENDS[row.state], row, body, at=at, by=RESTORED)
 
 
 def _waiting(entry: Entry, due: int | None) -> Entry:

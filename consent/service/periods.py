@@ -108,6 +108,21 @@ class Periods:
         index = place - stored[-1].first
         return Logged(index, view.prove(index, entry=entry))
 
+    def adopt(self) -> None:
+        """Where a restored database does not know the current period, it begins where the closed logs end."""
+        stored = self._store.all()
+        if all(one.name != self.name for one in stored):
+            self._store.adopt(self.name, self._first, after=stored[-1].name, closed=int(self._clock()))
+
+    def leaves(self, place: int, current: LogView, *, at_most: int) -> list[bytes]:
+        """Leaves from ``place`` on, of one period, as their files have them. Raises OSError, LogError."""
+        if place >= self._first:
+            return current.entries(place - self._first, min(place - self._first + at_most, current.size))
+        stored = [one for one in self._store.all() if one.first <= place][-1]
+        view = LogView(self._closed(stored.name), self._view(stored.name).key)
+        view.look()
+        return view.entries(place - stored.first, min(place - stored.first + at_most, view.size))
+
     def to_json(self) -> dict[str, Any]:
         """What ``GET /log/periods`` answers."""
         stored = self._store.all()

@@ -44,6 +44,9 @@ HALTED_SECONDS = 4.0
 """A writer that answers no bell for so long logs nothing, and a use gives up by then; one that has died is
 replaced long before."""
 
+BEHIND_SECONDS = 10.0
+"""After so long a database that is behind is looked at again: somebody may have restored a newer copy."""
+
 HOUSEKEEPING_SECONDS = 600.0
 """How often entries are looked for whose retention has ended; it is counted in months."""
 
@@ -52,6 +55,7 @@ KEPT_PLACES = 8_192
 
 RUNNING, FOLLOWING, HALTED, BEHIND, FAILED, STOPPED = "running", "following", "halted", "behind", "failed", "stopped"
 _LOGGING = (RUNNING, FOLLOWING)
+_NEVER = float("-inf")
 
 Key = tuple[bytes, int]
 """Grant id and counter."""
@@ -111,8 +115,7 @@ class Sequencer:
         self._changed = Condition()
         self._places: OrderedDict[Key, int] = OrderedDict()
         self._state = "not started"
-        self._answered = 0.0
-        self._compared = 0.0
+        self._answered = self._compared = _NEVER
         self._listeners: tuple[Listener, ...] = ()
 
     @property
@@ -130,9 +133,13 @@ class Sequencer:
 
     def start(self) -> None:
         """Brings the files up to the database, or follows who does. A database that is behind says so."""
-        self._state, self._answered = FOLLOWING, time.monotonic()
+        self._state = HALTED
         if not self._take_over():
-            self._follow()
+            # Nothing is served before the writer answers: it may be taking in what a restored database lacks.
+            self._look_after_writer()
+        elif self._state == BEHIND:
+            # Before anything is served: an act that was taken meanwhile could contradict the log.
+            self._take_in()
         self._thread = Thread(target=self._run, name="sequencer", daemon=True)
         self._thread.start()
         self.wake()
@@ -236,7 +243,9 @@ class Sequencer:
                 if self._state == RUNNING:
                     self._write()
                 elif self._state == BEHIND:
-                    self._take_in()
+                    self._bells.wait(BEHIND_SECONDS)
+                    if not self._stopping:
+                        self._take_in()
                 elif not self._bells.wait(FOLLOW_SECONDS):
                     self._look_after_writer()
                 else:
@@ -303,17 +312,18 @@ class Sequencer:
 
     def _take_in(self) -> None:
         """Takes in what the restored database lacks; the log goes on when nothing is missing any more."""
-        if self._catch_up is not None:
-            try:
-                self._catch_up(self._writer)
-                self._compare(self._writer)
-                self._recover()
-            except (StoreBehindLog, OSError, SQLAlchemyError) as fault:
-                _log.critical("log: what is missing could not be taken in (%s)", fault)
-            else:
-                self._begin()
-                return
-        self._bells.wait(IDLE_SECONDS)
+        if self._catch_up is None:
+            return
+        try:
+            self._catch_up(self._writer)
+            self._compare(self._writer)
+            self._recover()
+        except (StoreBehindLog, OSError, SQLAlchemyError) as fault:
+            _log.critical("log: what is missing could not be taken in (%s)", type(fault).__name__)
+        except LogError as fault:
+            self._fail(fault)
+        else:
+            self._begin()
 
     def _write(self) -> None:
         if not self._bells.wait(IDLE_SECONDS):
@@ -395,8 +405,8 @@ class Sequencer:
         except OSError:
             # There is no log yet, or its files are just not to be had: nothing new is known.
             return
-        if changed and self._state in (FOLLOWING, HALTED):
-            # Whoever publishes is alive, however busy: a quiet moment to ask may not come.
+        if changed and self._bells.writer_answers():
+            # Whoever publishes is alive, however busy: a quiet moment to look after it may not come.
             self._answered = time.monotonic()
             self._set(FOLLOWING)
         if self._writer.size > before:
@@ -423,8 +433,8 @@ class Sequencer:
                 self._compared = now
                 # Read after the checkpoint: a database that both share has all that was signed.
                 if self._events.size() < self._first + self._writer.size:
-                    self._answered = 0.0
+                    self._answered = _NEVER
         except (OSError, SQLAlchemyError) as fault:
             _log.error("log: cannot be followed now (%s)", type(fault).__name__)
-            self._answered = min(self._answered, time.monotonic() - HALTED_SECONDS)
+            self._answered = _NEVER
         self._set(FOLLOWING if time.monotonic() <= self._answered + HALTED_SECONDS else HALTED)

@@ -142,7 +142,9 @@ def test_three_that_start_at_once(url: str, tmp_path: Path) -> None:
     workers = [Worker(url, tmp_path, f"at-once-{number}") for number in range(3)]
     try:
         soon(lambda: all(len(worker.acknowledged) > 20 for worker in workers))
-        assert sorted(worker.state for worker in workers) == ["following", "following", "running"]
+        # Whoever starts while the writer does waits for its bell.
+        states = sorted(worker.state for worker in workers)
+        assert states[2] == "running" and set(states[:2]) <= {"following", "halted"}
         for worker in workers:
             worker.stop()
         check_log(tmp_path / "log", workers, url)

@@ -41,15 +41,10 @@ def upgrade() -> None:
         sa.Column("day", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("grants", sa.Integer(), nullable=False),
     )
-    op.create_table(
-        "lost_grant",
-        sa.Column("grant_id", sa.LargeBinary(), primary_key=True),
-        sa.Column("counter", sa.Integer(), nullable=False),
-    )
 
 
 def downgrade() -> None:
-    for table in ("lost_grant", "pair_day", "leaf_group", "log_period", "account_closing"):
+    for table in ("pair_day", "leaf_group", "log_period", "account_closing"):
         op.drop_table(table)
     op.drop_column("grant_body", "leaf_codes")
     op.drop_index("event_unplaced", table_name="event")

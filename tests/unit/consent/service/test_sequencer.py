@@ -14,6 +14,7 @@ from consent.ledger.leaf import Kind, Leaf
 from consent.ledger.placing import Placed, Placing
 from consent.log.writer import LogWriter
 from consent.service.catalogue import Catalogue
+from consent.service.catching_up import CatchingUp
 from identity.codec import base64url
 from tests.consent_city import ORIGIN, ConsentCity, Wallet
 
@@ -77,7 +78,15 @@ def test_what_was_placed_and_not_yet_written_is_written_on_start(
     assert open_again().office.sequencer.writer.size == 5
 
 
-def test_a_database_that_is_behind_serves_no_use_and_takes_withdrawals(wallet: Wallet, open_again: Any) -> None:
+def test_a_database_that_is_behind_serves_no_use_and_takes_withdrawals(
+    wallet: Wallet, open_again: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the entries it lacks cannot be had either (``test_restored`` has them)."""
+
+    def unreadable(*_: object) -> None:
+        raise OSError("entries cannot be read")
+
+    monkeypatch.setattr(CatchingUp, "__call__", unreadable)
     city = wallet.city
     held = wallet.give()
     assert city.office.sequencer.wait_for_size(3, seconds=5)

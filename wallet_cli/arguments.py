@@ -85,6 +85,8 @@ def build(texts: Texts) -> Parser:
     timeline.add_argument("--evidence", metavar="FILE", type=Path, help=texts("help.evidence"))
     add(commands, "history", "history:run")
 
+    _mandate(group("mandate"), add, texts)
+
     verify = add(group("receipt"), "verify", "receipt:verify")
     verify.add_argument("file", metavar="FILE", type=Path)
 
@@ -143,6 +145,23 @@ def _consent(
     change = add(under, "change", "told:change")
     change.add_argument("id", metavar="ID")
     change.add_argument("--follow", action="store_true", help=texts("help.follow"))
+
+
+def _mandate(
+    under: "argparse._SubParsersAction[Parser]",
+    add: Callable[["argparse._SubParsersAction[Parser]", str, str | None], Parser],
+    texts: Texts,
+) -> None:
+    add(under, "accept", "mandate:accept")
+    add(under, "list", "mandate:list_all")
+    for name, target in (("show", "mandate:show"), ("end", "mandate:end")):
+        add(under, name, target).add_argument("id", metavar="MANDATE")
+    withdraw = add(under, "withdraw", "mandate:withdraw")
+    withdraw.add_argument("id", metavar="MANDATE")
+    withdraw.add_argument("grant", metavar="ID")
+    freeze = add(under, "freeze", "mandate:freeze_all")
+    freeze.add_argument("id", metavar="MANDATE")
+    freeze.add_argument("--until", metavar="TIME", help=texts("help.until"))
 
 
 def _mailbox(parser: Parser, texts: Texts) -> None:

@@ -18,6 +18,9 @@ from wallet_cli.store import acts, consents, key_file, watch
 from wallet_cli.store.watch import Evidence
 from wallet_cli.terminal import plain
 
+MANDATE = "mandate"
+"""``by`` of what somebody did for the resident."""
+
 
 def run(call: Invocation) -> None:
     """Says everything that does not hold, loudly, and then fails."""
@@ -96,6 +99,8 @@ def _say(work: Errand, entry: Entry, one: Usage | None) -> None:
     work.terminal.say(line)
     for detail in [] if one is None else _usage_lines(work, one):
         work.terminal.say("    " + detail)
+    if entry.event.get("by") == MANDATE:
+        work.terminal.say("    " + words("timeline.by_mandate"))
     if entry.late_seconds is not None:
         work.terminal.alarm("    " + words("timeline.late", duration=_about(work, entry.late_seconds)))
     if entry.leaf_index is None:

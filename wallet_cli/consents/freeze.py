@@ -63,6 +63,15 @@ def freeze(errand: Errand, at: OpenAccount, until: int | None) -> Frozen:
     with errand.store.transaction():
         acts.save_freeze(errand.store, Freeze(at.account.consent, until, errand.now))
         history.record(errand.store, "froze", at.account.consent, now=errand.now)
+    paused = ask(errand, at, until)
+    states = give.resolve(errand, at)
+    mine = {grant.grant_id for grant in consents.grants(errand.store)}
+    still_open = sorted(name for name, said in states.items() if name in mine and said["state"] == "given")
+    return Frozen(paused, tuple(still_open))
+
+
+def ask(errand: Errand, at: OpenAccount, until: int | None) -> tuple[str, ...]:
+    """Grant ids that were paused. Raises ConsentRefused, NetworkError."""
     answer = at.caller.post(f"{at.base}/me/freeze", {"until": until}).expect(200, what=_WHAT)
     body = answer.object(what=_WHAT)
     try:
@@ -73,10 +82,7 @@ def freeze(errand: Errand, at: OpenAccount, until: int | None) -> Frozen:
     except EncodingError as fault:
         raise ConsentRefused("bad_answer", str(fault)) from None
     keep_promises(errand, at, promised)
-    states = give.resolve(errand, at)
-    mine = {grant.grant_id for grant in consents.grants(errand.store)}
-    still_open = sorted(name for name, said in states.items() if name in mine and said["state"] == "given")
-    return Frozen(paused, tuple(still_open))
+    return paused
 
 
 def keep_promises(errand: Errand, at: OpenAccount, promised: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@
    freeze that it had given an end.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consent.ledger.leaf import Kind
@@ -21,13 +21,13 @@ FREEZE = "freeze"
 """``by`` of a pause or resume that a freeze made (ADR 0009, D6)."""
 
 
-def check(entries: Sequence[Entry], own_acts: frozenset[str], freezes: Iterable[Freeze]) -> list[Finding]:
+def check(entries: Sequence[Entry], own_acts: frozenset[str], freezes: Sequence[Freeze]) -> list[Finding]:
     """``entries``: of one grant, its counted ones, by counter. ``own_acts``: hashes of this wallet's acts."""
     findings: list[Finding] = []
     allowed: frozenset[str] = frozenset()
     not_after, most, uses = 0, None, 0
     paused = ended = False
-    paused_by: str | None = None
+    pause: Entry | None = None
 
     def finding(code: str, entry: Entry, detail: str) -> None:
         findings.append(Finding(code, entry.grant_id, f"event {entry.counter}: {detail}"))
@@ -44,10 +44,10 @@ def check(entries: Sequence[Entry], own_acts: frozenset[str], freezes: Iterable[
                     finding("event_after_end", entry, "a narrowing that gives more than there was")
                 allowed, not_after, most = narrower, int(event.get("not_after", 0)), event.get("max_uses")
             case Kind.PAUSE:
-                paused, paused_by = True, event.get("by")
+                paused, pause = True, entry
             case Kind.RESUME:
                 # 5
-                if not _asked_for(event, paused_by, own_acts, freezes, entry.time):
+                if not _asked_for(entry, pause, own_acts, freezes):
                     finding("foreign_resume", entry, "it goes on again, and this wallet did not ask for that")
                 paused = False
             case Kind.USE:
@@ -74,18 +74,11 @@ def _is_narrower(
     return attributes <= allowed and int(event.get("not_after", 0)) <= not_after and fewer
 
 
-def _asked_for(
-    event: Mapping[str, Any],
-    paused_by: str | None,
-    own_acts: frozenset[str],
-    freezes: Iterable[Freeze],
-    at: int,
-) -> bool:
-    if event.get("act_hash") in own_acts:
+def _asked_for(entry: Entry, pause: Entry | None, own_acts: frozenset[str], freezes: Sequence[Freeze]) -> bool:
+    if entry.event.get("act_hash") in own_acts:
         return True
-    ends = (one.until for one in freezes if one.made <= at + SKEW_SECONDS)
-    return (
-        event.get("by") == FREEZE
-        and paused_by == FREEZE
-        and any(until is not None and until <= at + SKEW_SECONDS for until in ends)
-    )
+    if entry.event.get("by") != FREEZE or pause is None or pause.event.get("by") != FREEZE:
+        return False
+    own = [one for one in freezes if abs(one.made - pause.time) <= SKEW_SECONDS]
+    # A freeze by somebody with a mandate ends as it was made; it opens nothing that was not open before.
+    return not own or any(one.until is not None and one.until <= entry.time + SKEW_SECONDS for one in own)

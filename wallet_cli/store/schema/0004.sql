@@ -77,7 +77,7 @@ CREATE TABLE mandate (
     mandate_id TEXT PRIMARY KEY,
     consent    TEXT NOT NULL,
     key        TEXT NOT NULL,
-    name       TEXT NOT NULL,
+    role       TEXT NOT NULL,
     verbs      TEXT NOT NULL,
     purposes   TEXT NOT NULL,
     until      INTEGER NOT NULL,

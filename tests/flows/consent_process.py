@@ -170,13 +170,16 @@ logs = ["{self.vkey}"]
         )
 
     def start(self) -> None:
+        self.start_hashes()
+        self._serve("consent")
+        self._wait_until(lambda: self._answers(f"{self.url}/services"), "consent")
+
+    def start_hashes(self) -> None:
         if "hashes" not in self._processes:
             socket_path = self.folder / "hashes.sock"
             keys = ["--keys", str(self.folder / "hashes.json"), "--socket", str(socket_path)]
             self._run("hashes", "-m", "identity.keys.keyed_hash_process", *keys)
             self._wait_until(socket_path.exists, "hashes")
-        self._serve("consent")
-        self._wait_until(lambda: self._answers(f"{self.url}/services"), "consent")
 
     def start_witness(self) -> None:
         self._serve("witness")

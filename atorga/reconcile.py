@@ -111,7 +111,7 @@ def _gather(log: PeriodLog, leaves: ReleaseLeaves, progress: Callable[[int, int]
 
 def as_json(result: Reconciliation) -> dict[str, Any]:
     return {
-        "state": "passed" if result.passed else "failed",
+        "state": _state(result),
         "statements": result.statements,
         "corrected": result.corrected,
         "days": result.days,
@@ -152,7 +152,12 @@ def lines(result: Reconciliation, words: Words) -> list[str]:
     hidden = result.counts.total() - SHOWN_FAULTS
     if hidden > 0:
         found.append(words("more", n=words.number(hidden)))
-    return [*found, "", words("reconcile.passed" if result.passed else "reconcile.failed")]
+    return [*found, "", words(f"reconcile.{_state(result)}")]
+
+
+def _state(result: Reconciliation) -> str:
+    """``empty``: no day is over yet, so that nothing was held against anything."""
+    return "failed" if not result.passed else "passed" if result.days else "empty"
 
 
 def day_text(day: int) -> str:

@@ -10,6 +10,7 @@ from threading import Lock
 from atorga.audit import Answer, Question, answer, quorum_of
 from atorga.audit_sources import Below, KeptLog, numbers
 from consent.errors import LogError
+from consent.ledger.leaf import DAY_ONLY
 from consent.ledger.numbers import PublishedNumbers
 from consent.log.note import NoteKey
 from consent.log.view import LogView
@@ -105,13 +106,21 @@ class Explored:
         return self._views[name]
 
     def _per_minute(self) -> Counter[int]:
+        """A leaf that tells only its day is counted at the minute of the one before it, or behind it."""
         counted: Counter[int] = Counter()
+        latest = untold = 0
         for name in self.periods:
             view = self.view(name)
             try:
                 for first in range(0, view.size, RUN):
-                    entries = view.entries(first, min(first + RUN, view.size))
-                    counted.update(int.from_bytes(entry[_MINUTE], "big") for entry in entries)
+                    for entry in view.entries(first, min(first + RUN, view.size)):
+                        if not entry[2] & DAY_ONLY:
+                            latest = max(latest, int.from_bytes(entry[_MINUTE], "big"))
+                        elif not latest:
+                            untold += 1
+                            continue
+                        counted[latest] += 1 + untold
+                        untold = 0
             except OSError:
                 # Of a period whose entries were deleted there are only hashes.
                 continue

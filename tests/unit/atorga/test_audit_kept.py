@@ -318,6 +318,8 @@ def test_reconciled(tax: Tax, ask: Ask, tmp_path: Path) -> None:
     told = json.loads(out)
     assert code == 0 and (told["state"], told["leaves"], told["records"], told["days"]) == ("passed", 4, 4, 1)
     assert ask(*tax.trust, "--day", "2025-01-01", command="reconcile")[0] == 0
+    code, out = ask(*tax.trust, "--day", day_text(int(time.time()) // 86_400), command="reconcile")
+    assert code == 0 and "Nothing was compared" in out
 
 
 @pytest.mark.parametrize(("language", "sentence"), [

@@ -81,6 +81,12 @@ class Client:
     def post_proven(self, url: str, value: Any, *, max_bytes: int = strict_json.MAX_BYTES) -> Answer:
         return self._proven("POST", url, strict_json.compact(value), {"Content-Type": spec.MEDIA_JSON}, max_bytes)
 
+    def post_proven_body(
+        self, url: str, body: bytes, *, media_type: str, max_bytes: int = strict_json.MAX_BYTES
+    ) -> Answer:
+        """A body that is not JSON, with a caller proof beside it."""
+        return self._proven("POST", url, body, {"Content-Type": media_type}, max_bytes)
+
     def _proven(self, method: str, url: str, body: bytes, headers: dict[str, str], max_bytes: int) -> Answer:
         answer = self._prove_once(method, url, body, headers, max_bytes)
         if answer.status == 401 and answer.error() == spec.USE_PROOF_NONCE:

@@ -8,7 +8,7 @@ from consent import spec
 from consent.caller.client import Client
 from consent.errors import MessageError, PeerUnavailable
 from consent.grant.detail import AuthorizationDetail
-from consent.grant.grant import GIVEN, verify_grant
+from consent.grant.grant import GIVEN, VerifiedGrant, verify_grant
 from consent.grant.request import ConsentRequest, sign_request
 from consent.procedure.published import Published, address
 from consent.signed_message import reading
@@ -131,13 +131,36 @@ class Asking:
         with reading(_WHAT):
             announced = members.identifier(value, "grant_id", what=_WHAT)
             signed = members.text(value, "grant", what=_WHAT, max_length=spec.MAX_JWS)
+        # 1
+        grant = self._verified(signed)
+        # 2
+        if grant.decision != GIVEN or grant.id != announced or grant.request.digest != jws.digest(compact):
+            raise MessageError("grant: it answers another request")
+        # 3
+        if not self._store.keep(request_id, grant):
+            return AlreadyWithdrawn(grant.id)
+        return self._held(grant.id)
+
+    def adopt(self, signed: str) -> Answer:
+        """A grant that another service asked for, and that admits any accredited one (ADR 0009, D13).
+
+        Raises MessageError where it is none, or is for its own service alone; PeerUnavailable.
+        """
+        grant = self._verified(signed)
+        if grant.decision != GIVEN or grant.detail.grantee is None:
+            raise MessageError("grant: it is for the service that asked alone")
+        if not self._store.keep(None, grant):
+            return AlreadyWithdrawn(grant.id)
+        return self._held(grant.id)
+
+    def _verified(self, signed: str) -> VerifiedGrant:
+        """Signed by its own key over a request signed by its service, and nothing wider than that."""
         now, consent = self._clock(), self._consent().id
         try:
             registry = self._registry()
         except TrustError as fault:
             raise PeerUnavailable(str(fault)) from None
-        # 1
-        grant = verify_grant(
+        return verify_grant(
             signed,
             key_of=lambda party: registry.key_of(party, SERVICE_ROLE, now=now),
             consent=consent,
@@ -148,13 +171,6 @@ class Asking:
             ),
             fresh_at=None,
         )
-        # 2
-        if grant.decision != GIVEN or grant.id != announced or grant.request.digest != jws.digest(compact):
-            raise MessageError("grant: it answers another request")
-        # 3
-        if not self._store.keep(request_id, grant):
-            return AlreadyWithdrawn(grant.id)
-        return self._held(grant.id)
 
 
 def _asked(value: dict[str, Any], request: ConsentRequest) -> Asked:

@@ -41,6 +41,8 @@ class HeldGrant:
     detail: AuthorizationDetail
     attributes: tuple[str, ...]
     jws: str
+    service: str
+    """Whom the resident was asked by: this service, or another whose grant admits the accredited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,24 @@ class Released:
     counter: int
     leaf_index: int
     attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedByLaw:
+    """Values that the data holder signed, under the leaf of a notice."""
+
+    notice_id: str
+    leaf_index: int
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Urgent:
+    """Values that could not wait: no log holds them yet, the data holder has signed that one will."""
+
+    request_id: str
+    attributes: Mapping[str, Any]
+    statement: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,8 @@ holder signed it for exactly this request and the pinned log holds the leaf of e
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from consent import spec
-from consent.caller import client as caller
 from consent.caller.client import Client
-from consent.errors import ConsentError, LogError, MessageError, PeerUnavailable
+from consent.errors import ConsentError, LogError, MessageError
 from consent.grant.use import (
     MAX_PROOF,
     REQUEST_SECONDS,
@@ -33,18 +31,19 @@ from identity.keys.signer import Signer
 from identity.randomness import Random
 from identity.trust.registry import Party, VerifiedRegistry
 from verifier.kit.asking import HOLDER_ROLE
+from verifier.kit.feed import FeedStore
 from verifier.kit.outcome import HeldGrant, Refused, Released
+from verifier.kit.post import ANSWER_NOT_PROVEN, HOLDER_UNAVAILABLE, MAX_ANSWER_BYTES, data_holder, post, refused
+from verifier.kit.receipts import DecisionReceipt, Life, ReceiptStore
 from verifier.kit.store import KitStore
 
+Accreditation = Callable[[str, str], str]
+"""(audience, nonce) → a presentation of the service's accreditation."""
+
 _WHAT = "answer to a use"
-MAX_ANSWER_BYTES = 262_144
-TRIES = 2
-"""The same use request again gets the same answer: a connection that broke loses no use."""
 
 UNKNOWN_GRANT = "unknown_grant"
 WITHDRAWN = "withdrawn"
-HOLDER_UNAVAILABLE = "holder_unavailable"
-ANSWER_NOT_PROVEN = "answer_not_proven"
 
 
 class Reading:
@@ -59,10 +58,14 @@ class Reading:
         client: Client,
         published: Published,
         store: KitStore,
+        receipts: ReceiptStore,
+        feed: FeedStore,
         log_vkey: str,
         clock: Clock,
         random: Random,
+        accreditation: Accreditation | None = None,
     ) -> None:
+        """``accreditation`` presents the service's own, for a grant that names whoever is accredited (D13)."""
         self._party = party
         self._signer = signer
         self._registry = registry
@@ -72,13 +75,17 @@ class Reading:
         self._log_vkey = log_vkey
         self._clock = clock
         self._random = random
+        self._receipts = receipts
+        self._feed = feed
+        self._accreditation = accreditation
 
     def read(
         self, grant_id: str, attributes: tuple[str, ...] | None, expected_subject: Mapping[str, str] | None
     ) -> Released | Refused:
         """``attributes`` None = all that is left of the grant.
 
-        1. A grant held here, of which these attributes were not withdrawn at our own door.
+        1. A grant held here, of which these attributes were not withdrawn at our own door, and that has not
+           ended by what the feed says.
         2. The data holder, its address and key, from the list.
         3. A use request under a fresh reply key.
         4. The answer, checked; see ``_released``.
@@ -86,33 +93,29 @@ class Reading:
         # 1
         if self._store.withdrawn(grant_id, attributes or ()):
             return Refused(grant_id, (WITHDRAWN,), "withdrawn at this service's own door")
+        if (told := self._feed.state(grant_id)) is not None and told.is_over:
+            return Refused(grant_id, (told.state,), "the consent service's feed says so")
         grant = self._store.grant(grant_id)
         if grant is None:
             return Refused(grant_id, (UNKNOWN_GRANT,), "no such grant is held here")
         names = attributes or grant.attributes
         try:
             # 2
-            holder = self._holder(grant)
+            holder = data_holder(self._registry(), grant.detail.holder, now=self._clock())
             # 3
             reply = AgreementPrivateKey.from_raw(self._random(32))
             request = self._request(grant, names, expected_subject, reply)
             compact = sign_use_request(request, self._signer)
-            answer = self._post(holder, compact)
+            answer = post(self._client, holder, compact)
         except (ConsentError, IdentityError) as fault:
             return Refused(grant_id, (HOLDER_UNAVAILABLE,), str(fault))
         # 4
         if answer.status != 200:
-            return _refused(grant_id, answer)
+            return refused(grant_id, answer)
         try:
             return self._released(answer.object(), grant, request, compact, reply, holder)
         except (ConsentError, IdentityError) as fault:
             return Refused(grant_id, (ANSWER_NOT_PROVEN,), str(fault))
-
-    def _holder(self, grant: HeldGrant) -> Party:
-        party = self._registry().party(grant.detail.holder, now=self._clock())
-        if HOLDER_ROLE not in party.roles or "data" not in party.endpoints:
-            raise PeerUnavailable("registry: the grant's data holder is not listed with an address for data")
-        return party
 
     def _request(
         self, grant: HeldGrant, names: tuple[str, ...], subject: Mapping[str, str] | None, reply: AgreementPrivateKey
@@ -139,21 +142,14 @@ class Reading:
             attributes=names,
             expected_subject=sealed,
             reply_key=reply.public,
+            accreditation=self._shown(grant, request_id),
         )
 
-    def _post(self, holder: Party, compact: str) -> caller.Answer:
-        for again in range(TRIES):
-            try:
-                return self._client.post(
-                    holder.endpoints["data"],
-                    compact.encode("ascii"),
-                    media_type=spec.MEDIA_JWT,
-                    max_bytes=MAX_ANSWER_BYTES,
-                )
-            except PeerUnavailable:
-                if again == TRIES - 1:
-                    raise
-        raise PeerUnavailable("data holder: it was not asked")
+    def _shown(self, grant: HeldGrant, request_id: str) -> str | None:
+        """What makes another service than the one that asked the resident a grantee."""
+        if grant.service == self._party or self._accreditation is None:
+            return None
+        return self._accreditation(grant.detail.holder, request_id)
 
     def _released(
         self,
@@ -170,7 +166,7 @@ class Reading:
         2. The proof: a leaf in the log of the pinned key (C6).
         3. The leaf is a use, with this grant's id, this counter and these attributes.
         4. The answer: sealed to our reply key, signed by the data holder, to this very request.
-        5. The leaf has not proven another answer before.
+        5. The leaf has not proven another answer before; the receipt is kept.
         """
         # 1
         exact(value, _WHAT, frozenset({"use_id", "grant_id", "counter", "sealed", "proof"}))
@@ -194,7 +190,19 @@ class Reading:
             request_hash=jws.digest(compact),
         )
         # 5
-        if not self._store.see(grant.grant_id, counter):
+        receipt = DecisionReceipt(
+            grant_id=grant.grant_id,
+            counter=counter,
+            use_id=use_id,
+            leaf_index=proven.index,
+            at=int(self._clock()),
+            holder=holder.id,
+            purpose=request.purpose,
+            attributes=request.attributes,
+            request=compact,
+            proof=proof,
+        )
+        if not self._receipts.record(receipt, Life(grant.detail.data_life_seconds, grant.detail.not_after)):
             raise LogError(f"{_WHAT}: its leaf has proven another answer before")
         return Released(grant.grant_id, use_id, counter, proven.index, dict(answer.attributes))
 
@@ -206,23 +214,3 @@ class Reading:
         if leaf.mask != mask_of(grant.detail.datatypes, names):
             raise LogError(f"{_WHAT}: the leaf names other attributes")
         return proven
-
-
-def _refused(grant_id: str, answer: caller.Answer) -> Refused:
-    """The data holder's reasons; whatever it says, nothing was read."""
-    try:
-        value = answer.object()
-    except PeerUnavailable as fault:
-        return Refused(grant_id, (HOLDER_UNAVAILABLE,), str(fault))
-    reasons = value.get("reasons")
-    codes: list[str] = []
-    if isinstance(reasons, list):
-        codes = [one["code"] for one in reasons if isinstance(one, dict) and isinstance(one.get("code"), str)]
-    if not codes and answer.error():
-        codes = [answer.error()]
-    description = value.get("error_description")
-    return Refused(
-        grant_id,
-        tuple(dict.fromkeys(codes)) or (HOLDER_UNAVAILABLE,),
-        description if isinstance(description, str) else f"the data holder answered {answer.status}",
-    )

@@ -9,7 +9,9 @@ from consent.door.effect import effect, withdrawn
 from consent.door.store import DoorStore, KnownGrant, find, kept_for, learn
 from consent.grant.detail import AuthorizationDetail
 from consent.grant.grant import VerifiedGrant
+from identity.clock import Clock
 from verifier.kit.outcome import HeldGrant
+from verifier.kit.receipts import end
 from verifier.kit.tables import asked, held_grant, seen_use
 
 KEPT_SECONDS = 86_400
@@ -31,9 +33,14 @@ class KeptRequest:
 class KitStore:
     """Each method is one transaction."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
-        self.door = DoorStore(engine, on_end=_forget)
+
+        def ended(connection: Connection, grant_id: str) -> None:
+            _forget(connection, grant_id)
+            end(connection, grant_id, int(clock()))
+
+        self.door = DoorStore(engine, on_end=ended)
 
     def add_request(self, request_id: str, jws: str, *, expires: int, now: int) -> None:
         with self._engine.begin() as connection:
@@ -56,13 +63,17 @@ class KitStore:
         with self._engine.begin() as connection:
             connection.execute(update(asked).where(asked.c.request_id == request_id).values(outcome=outcome))
 
-    def keep(self, request_id: str, grant: VerifiedGrant) -> bool:
-        """Keeps a grant, unless a withdrawal of its key came first. Raises MessageError where its id is another's."""
+    def keep(self, request_id: str | None, grant: VerifiedGrant) -> bool:
+        """Keeps a grant, unless a withdrawal of its key came first. Raises MessageError where its id is another's.
+
+        ``request_id`` None: another service asked for it.
+        """
         known = KnownGrant(grant.id, grant.key.thumbprint, grant.digest, grant.service, grant.detail.attributes)
         with self._engine.begin() as connection:
             kept = learn(connection, known)
-            answered = update(asked).where(asked.c.request_id == request_id)
-            connection.execute(answered.values(outcome=GIVEN, grant_id=grant.id))
+            if request_id is not None:
+                answered = update(asked).where(asked.c.request_id == request_id)
+                connection.execute(answered.values(outcome=GIVEN, grant_id=grant.id))
             if effect(known.attributes, kept).ended_at is not None:
                 return False
             here = select(held_grant.c.grant_id).where(held_grant.c.grant_id == grant.id)
@@ -91,21 +102,13 @@ class KitStore:
             kept = kept_for(connection, grant_id, grant.thumbprint)
             return (None,) if effect(grant.attributes, kept).ended_at else withdrawn(attributes, kept)
 
-    def see(self, grant_id: str, counter: int) -> bool:
-        """True the first time: one leaf proves one answer."""
-        with self._engine.begin() as connection:
-            here = seen_use.c.grant_id == grant_id, seen_use.c.counter == counter
-            if connection.execute(select(seen_use.c.counter).where(*here)).first() is not None:
-                return False
-            connection.execute(insert(seen_use).values(grant_id=grant_id, counter=counter))
-            return True
-
 
 def _held(connection: Connection, row: Row[str, str, str]) -> HeldGrant:
     detail = AuthorizationDetail.parse(json.loads(row.detail), what="kept grant")
     grant = find(connection, row.grant_id)
     kept = kept_for(connection, row.grant_id, grant.thumbprint) if grant else []
-    return HeldGrant(row.grant_id, detail, effect(detail.attributes, kept).left, row.jws)
+    service = grant.service if grant else ""
+    return HeldGrant(row.grant_id, detail, effect(detail.attributes, kept).left, row.jws, service)
 
 
 def _forget(connection: Connection, grant_id: str) -> None:

@@ -77,6 +77,8 @@ def read_entry(content: bytes, name: str) -> ProcedureEntry:
 
 def read_folder(folder: Path) -> list[ProcedureEntry]:
     """Every entry of a folder. Raises MessageError, OSError."""
+    if not folder.is_dir():
+        raise MessageError("procedures: the folder of the city's own entries is not there")
     found = sorted(folder.glob(f"*{SUFFIX}"))[: MAX_ENTRIES + 1]
     if len(found) > MAX_ENTRIES:
         raise MessageError(f"procedures: more than {MAX_ENTRIES} entries")

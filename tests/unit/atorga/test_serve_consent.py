@@ -146,3 +146,19 @@ def test_a_witness_in_clear_is_for_the_sandbox(complete: Path) -> None:
     made = load(complete, change, profile="production")
     with pytest.raises(ConfigurationError, match="urls"):
         consent.build(made, profile="production", clock=time.time, random=secrets.token_bytes)
+
+
+def test_a_citys_own_procedures(complete: Path) -> None:
+    """An entry with a fault, or a folder that is not there, keeps the service from starting."""
+    own = complete / "procedures"
+
+    def change(tables: dict[str, dict[str, Any]]) -> None:
+        tables["consent"]["procedures"] = own.name
+
+    with pytest.raises(ConfigurationError, match="not there"):
+        build(complete, change)
+    own.mkdir()
+    build(complete, change)
+    (own / "balcony-plants.toml").write_text("sensitive = 1", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="balcony-plants"):
+        build(complete, change)

@@ -100,6 +100,8 @@ def test_a_city_adds_its_own(tmp_path: Path) -> None:
     (tmp_path / "rent-subsidy.toml").write_text(FILE, encoding="utf-8")
     with pytest.raises(MessageError, match="twice"):
         Procedures.shipped(tmp_path)
+    with pytest.raises(MessageError, match="not there"):
+        Procedures.shipped(tmp_path / "nowhere")
 
 
 def test_a_faulty_entry_is_no_part_of_a_catalogue() -> None:

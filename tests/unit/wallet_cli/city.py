@@ -29,6 +29,7 @@ VERIFIER = "http://localhost:8103"
 PORTAL = "http://localhost:8104"
 
 PERSON_ID, PAIRWISE, RESIDENCY = "urn:atorga:person-id:1", "urn:atorga:pairwise:1", "urn:atorga:residency:1"
+MANDATE = "urn:atorga:mandate:1"
 LOG_SEED = bytes(range(32))
 LOG_ORIGIN = "localhost:8101/log/2026"
 
@@ -118,7 +119,7 @@ class City:
         access = {name: [self.pki.access_certificate(name).x5t] for name in ("consent", "portal", "verifier")}
         issuer = {
             "issuer": ISSUER,
-            "vcts": [PERSON_ID, PAIRWISE, RESIDENCY],
+            "vcts": [PERSON_ID, PAIRWISE, RESIDENCY, MANDATE],
             "status_prefixes": [f"{ISSUER}/status/"],
         }
         parties = [

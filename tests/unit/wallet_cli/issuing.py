@@ -14,11 +14,28 @@ from identity.envelope import jws
 from identity.formats.sd_jwt.claim_path import ClaimPath
 from identity.formats.sd_jwt_vc.issue import issue
 from identity.keys.public_key import PublicKey
-from tests.unit.wallet_cli.city import ISSUER, PAIRWISE, PERSON_ID, RESIDENCY, City, body, form, party, problem
+from tests.unit.wallet_cli.city import (
+    ISSUER,
+    MANDATE,
+    PAIRWISE,
+    PERSON_ID,
+    RESIDENCY,
+    City,
+    body,
+    form,
+    party,
+    problem,
+)
+from tests.unit.wallet_cli.conftest import NOW
 
 ORIGIN = "http://localhost:8100"
-CONFIGURATIONS = {"person-id-sd-jwt": PERSON_ID, "pairwise-sd-jwt": PAIRWISE, "residency-sd-jwt": RESIDENCY}
-NAMES = {PERSON_ID: "Person", PAIRWISE: "Private numbers", RESIDENCY: "Residency"}
+CONFIGURATIONS = {
+    "person-id-sd-jwt": PERSON_ID,
+    "pairwise-sd-jwt": PAIRWISE,
+    "residency-sd-jwt": RESIDENCY,
+    "mandate-sd-jwt": MANDATE,
+}
+NAMES = {PERSON_ID: "Person", PAIRWISE: "Private numbers", RESIDENCY: "Residency", MANDATE: "Mandate"}
 DAY_SECONDS = 86_400
 
 PERSON: Mapping[str, Any] = {
@@ -28,6 +45,7 @@ PERSON: Mapping[str, Any] = {
     "personal_administrative_number": "12345678Z",
     "age_equal_or_over": {"16": True, "18": True, "65": True},
 }
+REPRESENTED = "krepresentedperson"
 SECRETS = ("Quintina", "Zubizarreta", "1950-02-03", "12345678Z")
 
 
@@ -49,6 +67,14 @@ class IssuerScript:
     challenges: dict[str, challenge.Challenge] = field(default_factory=dict)
     tokens: list[web_eid.WebEidToken] = field(default_factory=list)
     token_calls: list[dict[str, str]] = field(default_factory=list)
+    mandate: dict[str, Any] = field(
+        default_factory=lambda: {
+            "role": "helper",
+            "verbs": ["read", "withdraw", "pause"],
+            "purposes": ["*"],
+            "until": NOW + 90 * DAY_SECONDS,
+        }
+    )
     issued: int = 0
 
     def __post_init__(self) -> None:
@@ -78,7 +104,7 @@ class IssuerScript:
         )
         return {
             "credential_issuer": ISSUER,
-            "credential_configuration_ids": list(configurations or CONFIGURATIONS),
+            "credential_configuration_ids": list(configurations or list(CONFIGURATIONS)[:3]),
             "grants": grants,
         }
 
@@ -174,6 +200,9 @@ class IssuerScript:
         elif kind == PAIRWISE:
             claims = {"ids": {name: f"p{secrets.token_hex(16)}" for name in self.organisations}}
             paths = [("ids", name) for name in self.organisations]
+        elif kind == MANDATE:
+            claims = {**self.mandate, "ids": {party("consent"): REPRESENTED, party("portal"): "qqportal"}}
+            paths = [*((name,) for name in self.mandate), *(("ids", name) for name in claims["ids"])]
         else:
             claims = {"municipality": "Barcelona", "district": "Gràcia"}
             paths = [(name,) for name in claims]

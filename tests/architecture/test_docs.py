@@ -67,6 +67,15 @@ def test_decisions_are_numbered_and_short() -> None:
         assert lines[0].startswith(f"# {path.name[:4]} ") and len(lines) <= MAX_ADR_LINES, path
 
 
+def test_the_wire_repeats_what_was_decided_of_open_messages() -> None:
+    """specs/wire.md section D is ADR 0009, word by word."""
+    decided = (ROOT / "docs/adr/0009-messages-that-were-open.md").read_text(encoding="utf-8")
+    wire = (ROOT / "specs/wire.md").read_text(encoding="utf-8")
+    items = decided[decided.index("- **D1") : decided.index("\n**Why.**")].strip()
+    section = wire[wire.index("\n## D. ") : wire.index("\n## Not served yet")]
+    assert section[section.index("- **D1") :].strip() == items
+
+
 # ── docs/map.md ──────────────────────────────────────────────────────────────────────────────
 
 

@@ -178,7 +178,8 @@ def verify_case(
     3. Counters go up by one from the first: nothing of the grant is left out between. (What came
        after the last one only the log itself can show.)
     4. An event's time and its leaf's minute agree: no leaf is logged before it happened.
-    5. Every event names the service and the purpose of the grant.
+    5. Every event names the service and the purpose of the grant; a use, or a refused one, may name another service
+       where the grant is for any accredited one (an officers' case does not tell whether it is).
     """
     key = NoteKey.parse(log_vkey)
     # 1
@@ -214,13 +215,15 @@ def verify_case(
         if known.at >= (last + 1) * 60_000:
             raise LogError(f"{_WHAT}: the leaf at {known.logged.index} was logged before its event happened")
     # 5
-    named = {(one.event.get("service"), one.event.get("purpose")) for one in found}
-    if len(named) > 1:
+    by_others = receipt is None or receipt.detail.grantee is not None
+    named = {one.event.get("service") for one in found if not (by_others and one.logged.leaf.kind in _ASKED)}
+    if len(named) > 1 or len({one.event.get("purpose") for one in found}) > 1:
         raise LogError(f"{_WHAT}: its events name several services or purposes")
     return VerifiedCase(grant_id, receipt, opened_at, tuple(found))
 
 
 _DAY_MINUTES = 1_440
+_ASKED = (Kind.USE, Kind.DENY)
 
 
 def _period_key(proof: str, key: NoteKey) -> str:

@@ -11,7 +11,9 @@ import pytest
 from consent.errors import MessageError
 from consent.grant.accreditation import announcement_nonce, verify_accreditation
 from consent.grant.detail import Grantee
+from consent.grant.receipt import parse_served
 from consent.grant.use import VerifiedUseRequest
+from consent.ledger.case import CaseEvent, parse_case, resident_case, verify_case
 from consent.spec import VCT_ACCREDITATION, VCT_MANDATE
 from identity.keys.signer import SoftwareSigner
 from identity.trust.registry import VerifiedRegistry
@@ -183,6 +185,25 @@ def test_refusals_count_on_the_grant_whoever_asks(city: AccreditedCity, wallet: 
     wallet.withdraw(held)
     request = city.use_by_library(held)
     assert "withdrawn" in city.reasons(city.use(request), request)
+
+
+def test_its_case_names_both_services(city: AccreditedCity, wallet: Wallet) -> None:
+    """What a resident hands to an auditor: uses by another service belong to a grant for any accredited one."""
+    held = lent(wallet)
+    assert city.use(city.use_by_library(held)).status_code == 200
+    assert city.use(city.use_request(held.id)).status_code == 200
+    opening, writer = wallet.opening(held), city.office.sequencer.writer
+    items = wallet.call("GET", "/me/timeline").json()["items"]
+    opened = [(item, wallet.open(item, opening)) for item in items]
+    later = [
+        CaseEvent(event.event, event.salt, writer.prove(item["leaf_index"]))
+        for item, event in opened
+        if item["counter"] > 1
+    ]
+    served = parse_served(wallet.call("GET", held.receipt).json())
+    receipt = served.opened(opening, grant_id=held.id, counter=1)
+    found = verify_case(parse_case(resident_case(receipt, later).format()), log_vkey=city.vkey)
+    assert [one.event["service"] for one in found.events] == [SERVICE, OTHER_SERVICE, SERVICE]
 
 
 # Who qualifies today

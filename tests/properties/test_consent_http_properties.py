@@ -27,6 +27,7 @@ NAMES = [
     "iss", "aud", "jti", "iat", "exp", "mailbox", "authorization_details", "grant_id", "attributes", "act", "do",
     "request", "request_hash", "decision", "holder", "purpose", "procedure", "reply_key", "id", "version", "row",
     "hpke", "datatypes", "holders", "legal_basis", "retention_seconds", "notice", "sensitive", "expected_subject",
+    "grantee", "accreditation", "vp_token", "presentation",
 ]  # fmt: skip
 LIKELY: Any = st.sampled_from(
     [CONSENT, SERVICE, HOLDER, base64url.encode(bytes(16)), "A" * 43, NOW, NOW + 60, 1, "given", None, [], {}]

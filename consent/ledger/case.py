@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consent.errors import LogError, MessageError
-from consent.grant.opening import open_event
-from consent.grant.receipt import MAX_RECEIPT_BYTES, UnverifiedReceipt, parse_receipt_object
+from consent.grant.receipt import UnverifiedReceipt, parse_receipt_object
 from consent.ledger.event import parse_time
 from consent.ledger.leaf import DAY_ONLY, Kind
 from consent.ledger.proof import VerifiedLeaf, verify_event_proof, verify_leaf_proof
@@ -26,7 +25,6 @@ from consent.log.note import NoteKey
 from consent.log.proof import MAX_PROOF_BYTES, Proof
 from consent.signed_message import exact, reading
 from identity.codec import base64url, members, strict_json
-from identity.keys.agreement import AgreementPrivateKey
 from identity.keys.public_key import PublicKey
 
 TYPE = "ConsentCase"
@@ -85,30 +83,6 @@ def resident_case(receipt: UnverifiedReceipt, events: Sequence[CaseEvent]) -> Un
 
 def officers_case(grant_id: str, opening: str, events: Sequence[CaseEvent]) -> UnverifiedCase:
     return UnverifiedCase(None, grant_id, opening, tuple(events))
-
-
-def opened_by_officers(
-    grant_id: str,
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    key: AgreementPrivateKey,
-    opening: str,
-    prove: Callable[[int], str],
-) -> UnverifiedCase:
-    """The case of two officers who opened a grant's ``key`` (WIRE C15).
-
-    ``rows`` are the answer's ``events`` (``counter``, ``leaf_index``, ``sealed``), ``opening`` its proof;
-    ``prove`` makes the proof of a leaf from the public log. Raises MessageError, LogError.
-    """
-    events = []
-    with reading(_WHAT):
-        for row in rows:
-            counter = members.integer(row, "counter", what=_WHAT)
-            sealed = members.text(row, "sealed", what=_WHAT, max_length=MAX_RECEIPT_BYTES)
-            found = open_event(key, sealed, leaf_id=grant_id, counter=counter)
-            proof = prove(members.integer(row, "leaf_index", what=_WHAT))
-            events.append(CaseEvent(found.event, found.salt, proof))
-    return officers_case(grant_id, opening, events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from consent.ledger.case import (
     CaseEvent,
     UnverifiedCase,
     VerifiedCase,
-    opened_by_officers,
+    officers_case,
     parse_case,
     resident_case,
     verify_case,
@@ -164,9 +164,7 @@ def test_another_key(wallet: Wallet, case: UnverifiedCase) -> None:
 def test_opened_by_officers_it_needs_the_leaf_that_says_so(wallet: Wallet, held: Held) -> None:
     """What two officers open verifies like what the resident opens; behind the resident's back it does not."""
     writer = wallet.city.office.sequencer.writer
-    items = wallet.call("GET", "/me/timeline").json()["items"]
-    rows = [item for item in items if item["grant_id"] == held.id]
-    quiet = opened_by_officers(held.id, rows, key=wallet.opening(held), opening=writer.prove(0), prove=writer.prove)
+    quiet = officers_case(held.id, writer.prove(0), [event for _, event in opened(wallet, held)])
     with pytest.raises(LogError, match="of kind declare, not notice"):
         verify_case(parse_case(quiet.format()), log_vkey=wallet.city.vkey)
     entry = Leaf(Kind.NOTICE, 0, bytes(16), 0, 0, 0, 30_000_000, 0, 0, 0, bytes(32)).to_bytes()

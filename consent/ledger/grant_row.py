@@ -10,6 +10,7 @@ from consent.errors import LedgerConflict
 from consent.grant.lifecycle import State
 from consent.ledger.address import POSTGRESQL
 from consent.ledger.leaf import Kind
+from consent.ledger.packing import pack, unpack
 from consent.ledger.statements import Statements
 
 GIVEN, PAUSED, WITHDRAWN, REVOKED, EXPIRED, INVALIDATED, ERASED = (state.value for state in State)
@@ -25,7 +26,7 @@ ROW_COLUMNS = (
 )
 ROW_WIDTH = len(ROW_COLUMNS.split(", "))
 BODY_COLUMNS = (
-    "grant_jws, locator, thumbprint, opening_key, details, last_act, last_act_counter, last_act_state, leaf_codes"
+    "signed, locator, thumbprint, opening_key, details, last_act, last_act_counter, last_act_state, leaf_codes"
 )  # fmt: skip
 
 
@@ -122,18 +123,7 @@ def insert_row(connection: Statements, row: HotRow) -> None:
 
 def insert_grant(connection: Statements, row: HotRow, body: GrantBody) -> None:
     insert_row(connection, row)
-    connection.execute(
-        _INSERT_BODY,
-        {
-            "grant_id": row.grant_id,
-            "grant_jws": body.grant_jws,
-            "locator": body.locator,
-            "thumbprint": body.thumbprint,
-            "opening_key": body.opening_key,
-            "details": body.details,
-            "leaf_codes": body.leaf_codes,
-        },
-    )
+    connection.execute(_INSERT_BODY, body_parameters(row.grant_id, body))
 
 
 def read_row(found: Sequence[Any]) -> HotRow:
@@ -144,7 +134,32 @@ def read_row(found: Sequence[Any]) -> HotRow:
 
 
 def read_body(found: Sequence[Any]) -> GrantBody:
-    return GrantBody(*found)
+    signed, locator, thumbprint, opening_key, details, act, act_counter, act_state, leaf_codes = found
+    grant_jws, first_details = unpack(signed)
+    return GrantBody(
+        grant_jws=grant_jws,
+        locator=locator,
+        thumbprint=thumbprint,
+        opening_key=opening_key,
+        details=details or first_details,
+        last_act=act,
+        last_act_counter=act_counter,
+        last_act_state=act_state,
+        leaf_codes=leaf_codes,
+    )
+
+
+def body_parameters(grant_id: bytes, body: GrantBody) -> dict[str, object]:
+    signed, details = pack(body.grant_jws, body.details)
+    return {
+        "grant_id": grant_id,
+        "signed": signed,
+        "locator": body.locator,
+        "thumbprint": body.thumbprint,
+        "opening_key": body.opening_key,
+        "details": details,
+        "leaf_codes": body.leaf_codes,
+    }
 
 
 def row_parameters(row: HotRow) -> dict[str, object]:
@@ -241,8 +256,8 @@ _INSERT_ROW = text(
     f"INSERT INTO grant_row ({ROW_COLUMNS}) VALUES ({', '.join(':' + name for name in ROW_COLUMNS.split(', '))})"
 )
 _INSERT_BODY = text(
-    "INSERT INTO grant_body (grant_id, grant_jws, locator, thumbprint, opening_key, details, denies, leaf_codes) "
-    "VALUES (:grant_id, :grant_jws, :locator, :thumbprint, :opening_key, :details, 0, :leaf_codes)"
+    "INSERT INTO grant_body (grant_id, signed, locator, thumbprint, opening_key, details, denies, leaf_codes) "
+    "VALUES (:grant_id, :signed, :locator, :thumbprint, :opening_key, :details, 0, :leaf_codes)"
 )
 # In the transaction of the act itself: what is told has happened, and what has happened is told.
 _FEED = text(

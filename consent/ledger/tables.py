@@ -113,12 +113,13 @@ class GrantBody(Table, table=True):
 
     __tablename__ = "grant_body"
     grant_id: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
-    grant_jws: str
+    signed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """The grant (``consent.ledger.packing``), and the detail in force as it was given."""
     locator: str
     thumbprint: str
     opening_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     details: str
-    """The authorization detail in force (JSON), after amendments and withdrawn attributes."""
+    """The authorization detail in force (JSON) after an amendment; "" = as it was given."""
     last_act: str | None = None
     """Hash of the last act: the same JWS again gets its first answer."""
     last_act_counter: int | None = None

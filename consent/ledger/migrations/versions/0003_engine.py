@@ -1,4 +1,4 @@
-"""Partitions by grant id on PostgreSQL, and numbers for more events than 32 bits count.
+"""Packed grants; on PostgreSQL, partitions by grant id and numbers for more events than 32 bits count.
 
 Every hot statement on a grant names its id, so it meets one partition; the same tables distribute
 by it over machines later (DESIGN §10). ``event`` stays one table: it is the log's queue and then its
@@ -6,7 +6,10 @@ source, read in one order, and the place of a leaf is unique in it. ``use_reques
 ``spent_proof`` hold two minutes. SQLite has no partitions and 64 bits everywhere.
 """
 
+import sqlalchemy as sa
 from alembic import op
+
+from consent.ledger.packing import unpack
 
 revision = "0003"
 down_revision = "0002"
@@ -22,8 +25,15 @@ _KEYS = {"grant_row": "grant_id", "grant_body": "grant_id", "ending": "grant_id,
 
 
 def upgrade() -> None:
+    # A grant that is not packed stands for itself: what is there stays as it is until it is erased.
     if op.get_bind().dialect.name != "postgresql":
+        op.add_column("grant_body", sa.Column("signed", sa.LargeBinary(), nullable=False, server_default=sa.text("''")))
+        op.execute("UPDATE grant_body SET signed = CAST(grant_jws AS BLOB)")
+        op.drop_column("grant_body", "grant_jws")
         return
+    op.execute("ALTER TABLE grant_body ALTER COLUMN grant_jws DROP DEFAULT")
+    op.execute("ALTER TABLE grant_body ALTER COLUMN grant_jws TYPE BYTEA USING convert_to(grant_jws, 'UTF8')")
+    op.alter_column("grant_body", "grant_jws", new_column_name="signed")
     for table in _KEYS:
         op.execute(f"ALTER TABLE {table} RENAME TO {table}_whole")
         op.execute(f"CREATE TABLE {table} (LIKE {table}_whole INCLUDING DEFAULTS) PARTITION BY HASH (grant_id)")
@@ -39,6 +49,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.add_column("grant_body", sa.Column("grant_jws", sa.String(), nullable=False, server_default=""))
+    _unpack_all(op.get_bind())
+    op.drop_column("grant_body", "signed")
     if op.get_bind().dialect.name != "postgresql":
         return
     op.execute("ALTER SEQUENCE event_sequence_seq AS INTEGER")
@@ -48,6 +61,16 @@ def downgrade() -> None:
         op.execute(f"CREATE TABLE {table} (LIKE {table}_parted INCLUDING DEFAULTS)")
         _move(f"{table}_parted", table)
     op.create_index("grant_row_account", "grant_row", ["account"])
+
+
+def _unpack_all(connection: sa.Connection) -> None:
+    bodies = connection.execute(sa.text("SELECT grant_id, signed, details FROM grant_body")).all()
+    for grant_id, signed, details in bodies:
+        grant_jws, first_details = unpack(bytes(signed))
+        connection.execute(
+            sa.text("UPDATE grant_body SET grant_jws = :jws, details = :details WHERE grant_id = :grant_id"),
+            {"jws": grant_jws, "details": details or first_details, "grant_id": grant_id},
+        )
 
 
 def _move(old: str, new: str) -> None:

@@ -185,7 +185,7 @@ def build(settings: PortalSettings, *, profile: Profile, clock: Clock, random: R
         *portal.routes(),
     ]
     if desk is not None:
-        routes.append(desk.kit.withdrawals_route())
+        routes.extend((desk.kit.withdrawals_route(), desk.kit.feed_route()))
         if head.town_token_sha256 is not None and profile == "sandbox":
             from atorga.town.portal_admin import portal_admin_routes
 
@@ -224,6 +224,7 @@ def _lifespan(trust: ListedTrust, desk: ServiceDesk | None) -> Lifespan[Starlett
         stop = Event()
         if desk is not None:
             Thread(target=desk.declare, args=(stop,), name="declaration", daemon=True).start()
+            Thread(target=desk.kit.keep_up, args=(stop,), name="feed", daemon=True).start()
         async with trust.kept_fresh():
             yield
         stop.set()

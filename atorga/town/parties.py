@@ -167,7 +167,7 @@ def _parties(folder: TownFolder, pki: TownPki, *, now: int) -> list[dict[str, An
             {"links": f"{holder}/links", "journal": f"{holder}/journal", "data": f"{holder}/data",
              "withdrawals": f"{holder}/withdrawals"},
         ),
-        entry(SERVICE, ["service"], {"withdrawals": f"{portal}/withdrawals"}),
+        entry(SERVICE, ["service"], {"withdrawals": f"{portal}/withdrawals", "feed": f"{portal}/feed"}),
         entry(PORTAL, ["verifier"], {}),
         entry(VERIFIER, ["verifier"], {}),
         entry(WITNESS, ["witness"], {}, log_vkey=witness_vkey(folder)),

@@ -4,14 +4,13 @@ It runs in the same process, so nothing of it needs to listen; its own addresses
 through the data holder's.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
-
-import anyio
-import anyio.from_thread
 
 from consent.errors import RegisterFault
 from consent.holder.source import Key
@@ -29,6 +28,10 @@ MAX_BYTES = 1_048_576
 
 ANSWER_SECONDS = 4.0
 """An allow lives for 5 s: what needs longer answers too late."""
+
+
+_LOOP: ContextVar[asyncio.AbstractEventLoop] = ContextVar("loop")
+"""Where the application runs; the thread that answers a request has its context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Paths:
 
 
 class Upstream:
-    """Asked from a worker thread of the loop in which the application runs."""
+    """Asked by a worker thread, in the loop of the request that it answers (see ``EnforcedApp``)."""
 
     def __init__(self, app: Application, paths: Paths) -> None:
         self._app = app
@@ -73,7 +76,7 @@ class Upstream:
         return {name: _member(found, self._paths.members[name]) for name in attributes}
 
     def _get(self, target: str) -> dict[str, Any] | None:
-        status, body = anyio.from_thread.run(self._ask, target)
+        status, body = asyncio.run_coroutine_threadsafe(self._ask(target), _LOOP.get()).result()
         if status == 404:
             return None
         if status != 200:
@@ -100,7 +103,7 @@ class Upstream:
                     raise RegisterFault(f"upstream: more than {MAX_BYTES} bytes")
 
         try:
-            with anyio.fail_after(ANSWER_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 await self._app(_scope(target), receive, send)
         except TimeoutError:
             raise RegisterFault(f"upstream: no answer within {ANSWER_SECONDS} s") from None
@@ -118,6 +121,7 @@ class EnforcedApp:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _LOOP.set(asyncio.get_running_loop())
         if scope["type"] != "lifespan":
             await self._front(scope, receive, send)
             return
@@ -128,7 +132,7 @@ class EnforcedApp:
 @asynccontextmanager
 async def _started(app: Application) -> AsyncIterator[None]:
     """Runs an application's own startup, and its shutdown at the end; one that knows no lifespan has none."""
-    up, down, end = anyio.Event(), anyio.Event(), anyio.Event()
+    up, down, end = asyncio.Event(), asyncio.Event(), asyncio.Event()
     failed = False
 
     async def receive() -> Message:
@@ -152,15 +156,16 @@ async def _started(app: Application) -> AsyncIterator[None]:
             up.set()
             down.set()
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
+    running = asyncio.create_task(run())
+    try:
         await up.wait()
         if failed:
-            group.cancel_scope.cancel()
             raise RegisterFault("upstream: it does not start")
         yield
         end.set()
         await down.wait()
+    finally:
+        running.cancel()
 
 
 def _scope(target: str) -> Scope:

@@ -1,20 +1,23 @@
 """The kit for services, in one piece."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Event
 
 from sqlalchemy import Engine
 from starlette.routing import Route
 
 from consent.caller.client import Client
 from consent.door.route import withdrawals_route
+from consent.errors import ConsentError
 from consent.grant.detail import AuthorizationDetail, Frequency, Grantee, Term
 from consent.grant.request import LIFETIME_SECONDS
 from consent.procedure import kept
 from consent.procedure.declaration import PurposeDeclaration
 from consent.procedure.published import Published, listed
 from identity.clock import Clock
-from identity.errors import StatusUnavailable
+from identity.errors import IdentityError, StatusUnavailable
 from identity.keys.signer import Signer
 from identity.randomness import Random
 from identity.trust.registry import VerifiedRegistry
@@ -29,8 +32,13 @@ from verifier.kit.schema import open_database
 from verifier.kit.standing import Active, Standing
 from verifier.kit.store import KitStore
 
+_LOG = logging.getLogger(__name__)
+
 DECLARATIONS = "declarations"
 DAY_SECONDS = 86_400
+
+UPKEEP_SECONDS, RETRY_SECONDS = 60.0, 5.0
+"""Between two looks at what the feed may have missed; sooner where somebody did not answer."""
 
 
 class ConsentKit:
@@ -230,6 +238,21 @@ class ConsentKit:
     def catch_up(self) -> int:
         """Asks for what the feed has that did not come: at start, and after an outage. Raises PeerUnavailable."""
         return self._feed.catch_up()
+
+    def keep_up(self, stop: Event) -> None:
+        """For a thread of the service's process, until ``stop``: asks for what the feed missed, sends receipts."""
+        wait = 0.0
+        while not stop.wait(wait):
+            wait = UPKEEP_SECONDS
+            for owed in (self.catch_up, self.send_receipts):
+                try:
+                    owed()
+                except (ConsentError, IdentityError) as fault:
+                    _LOG.info("%s: %s", owed.__name__, fault)
+                    wait = RETRY_SECONDS
+                except Exception:  # noqa: BLE001
+                    # A database that is gone for a while must not end the thread.
+                    _LOG.exception("%s: nothing was done", owed.__name__)
 
     def introspect(self, grant_id: str) -> Active | None:
         """Whether the grant may be used now; None = no, or not ours. Raises PeerUnavailable, MessageError."""

@@ -1,5 +1,6 @@
 """docs/data-holder.md, run: a register of a foreign shape by fifteen lines, a function, a middleware."""
 
+import asyncio
 import json
 import re
 import secrets
@@ -23,7 +24,9 @@ from starlette.testclient import TestClient
 from atorga.serve import gate, holder
 from atorga.serve.settings import ConfigurationError, load
 from atorga.town.pki import ISSUERS, REGISTRY, TownPki
+from consent.errors import RegisterFault
 from consent.grant.detail import Term
+from consent.holder import upstream
 from consent.holder.gate import Gate
 from consent.holder.register import open_register
 from consent.holder.upstream import EnforcedApp
@@ -426,3 +429,28 @@ def test_startup_and_shutdown_reach_both(city: City, configure: Callable[..., Pa
     with TestClient(made):
         assert told == ["up"]
     assert told == ["up", "down"]
+
+
+def test_an_application_that_does_not_start_serves_nothing(city: City, configure: Callable[..., Path]) -> None:
+    @asynccontextmanager
+    async def lifespan(_: Any) -> Any:
+        raise RuntimeError("no database")
+        yield
+
+    made = gate.enforced(Starlette(lifespan=lifespan), configure("middleware"), profile="sandbox", clock=city.clock)
+    with pytest.raises(RegisterFault, match="does not start"), TestClient(made):
+        pass
+
+
+def test_an_application_that_is_slow_releases_nothing(
+    city: City, behind: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "ANSWER_SECONDS", 0.05)
+
+    async def slow(_: Request) -> Response:
+        await asyncio.sleep(5)
+        return JSONResponse({})
+
+    grant_id = income(city, city.resident())
+    behind.router.routes.insert(0, Route("/residents/{row}", slow))
+    assert read(city, grant_id, over_http(city)) == "register_unavailable"

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from consent.errors import PeerUnavailable
 from consent.grant.feed import Feed, FeedItem, sign_feed
 from identity.codec import base64url
 from identity.errors import StatusUnavailable
@@ -19,6 +21,7 @@ from identity.status.status_list import StatusList
 from identity.status.token import sign_status_list
 from tests.holder_city import CONSENT, CONSENT_URL, NOW, OTHER_SERVICE, SERVICE, Wallet
 from tests.unit.verifier.kit.conftest import KIT_URL, Service
+from verifier.kit import kit as kit_module
 from verifier.kit.feed import MAX_FEED_BYTES
 from verifier.kit.outcome import Refused, Released
 from verifier.kit.receipts import AFTER_END_SECONDS
@@ -272,3 +275,28 @@ def test_an_introspection_that_says_nothing(told: Told, answer: Any) -> None:
 def test_the_app_of_a_kit_has_its_routes(told: Told) -> None:
     app = Starlette(routes=[told.service.kit.feed_route("/told"), told.service.kit.withdrawals_route()])
     assert [getattr(route, "path", "") for route in app.routes] == ["/told", "/withdrawals"]
+
+
+def test_keeping_up_survives_what_fails(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread of the service: it asks at once, and goes on after every kind of fault."""
+    monkeypatch.setattr(kit_module, "UPKEEP_SECONDS", 0.01)
+    monkeypatch.setattr(kit_module, "RETRY_SECONDS", 0.01)
+    told.items = [item(1, GRANT)]
+    faults: list[Exception] = [PeerUnavailable("gone"), RuntimeError("broken"), StatusUnavailable("gone")]
+    kit, stop, done = told.service.kit, Event(), Event()
+    real = kit._feed.catch_up
+
+    def catch_up() -> int:
+        if faults:
+            raise faults.pop()
+        taken = real()
+        done.set()
+        return taken
+
+    monkeypatch.setattr(kit._feed, "catch_up", catch_up)
+    thread = Thread(target=kit.keep_up, args=(stop,))
+    thread.start()
+    assert done.wait(10)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive() and kit.state(GRANT) is not None

@@ -12,25 +12,31 @@ services = ["urn:atorga:party:…"]     # appear in the log under its number
 purposes = ["https://w3id.org/dpv#…"]
 
 [witnesses]                           # who cosigns the log; optional, and then it prints "not witnessed"
+policy = "policy"                     # file (C2SP tlog-policy) with the addresses of the witnesses; or:
 keys = ["witness.example+…"]          # cosignature keys, and their addresses in the same order
 urls = ["https://witness.example"]
 threshold = 1                         # so many make a quorum, which sensitive purposes wait for
+
+A quorum counts only where it cannot be met without a witness of another legal body (by the signed list).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from atorga.serve import witness_quorum
 from atorga.serve.settings import ConfigurationError, Profile, ServiceHead, Table
-from consent.errors import ConsentError
 from consent.ledger.groups import Group
 from consent.log.note import NoteKey
 from consent.log.quorum import Quorum
 from consent.log.witness_client import HttpPost, WitnessClient
+from consent.service.cosigning import foreign_witnesses
 from consent.service.logbook import LogSettings
 from consent.service.witnessed import Witnessed
 from identity.errors import FetchError
 from identity.fetch import AllowListFetcher, require_permitted
 from identity.keys.ed25519 import Ed25519Signer
+from identity.trust.registry import VerifiedRegistry
 
 WITNESS_SECONDS = 2.0
 """A witness that is slower is asked again with the next checkpoint; a quorum does without it."""
@@ -66,8 +72,16 @@ def settings(consent: Table, root: Table) -> ConsentLogSettings:
     return ConsentLogSettings(consent.path("log_seed"), days, groups, _witnesses(root.optional_table("witnesses")))
 
 
-def build(settings: ConsentLogSettings, head: ServiceHead, *, origin: str, profile: Profile) -> LogSettings:
-    """Raises ConfigurationError, OSError, IdentityError."""
+def build(
+    settings: ConsentLogSettings,
+    head: ServiceHead,
+    *,
+    origin: str,
+    profile: Profile,
+    party: str,
+    registry: Callable[[], VerifiedRegistry],
+) -> LogSettings:
+    """``party``: whose log it is. Raises ConfigurationError, OSError, IdentityError."""
     witnesses = settings.witnesses
     return LogSettings(
         folder=head.data / LOG,
@@ -75,6 +89,7 @@ def build(settings: ConsentLogSettings, head: ServiceHead, *, origin: str, profi
         signer=Ed25519Signer.from_hex(settings.seed.read_text(encoding="ascii").strip()),
         witnesses=_clients(witnesses, profile),
         quorum=None if witnesses is None else witnesses.quorum,
+        foreign=lambda: foreign_witnesses(registry(), party),
         compare=_witnessed(witnesses, profile).compare,
         groups=settings.groups,
         retention_seconds=None if settings.retention_days is None else settings.retention_days * DAY_SECONDS,
@@ -94,16 +109,20 @@ def _group(name: str, table: Table) -> Group:
 def _witnesses(table: Table | None) -> WitnessSettings | None:
     if table is None:
         return None
-    urls = table.texts("urls")
-    try:
-        keys = tuple(NoteKey.parse(vkey) for vkey in table.texts("keys"))
-        quorum = Quorum(keys, table.integer("threshold", minimum=1))
-    except ConsentError as fault:
-        raise ConfigurationError(f"[witnesses]: {fault}") from None
-    if len(urls) != len(keys):
-        raise ConfigurationError(f"[witnesses]: {len(keys)} keys and {len(urls)} urls; one each is expected")
+    quorum, policy = witness_quorum.read(table)
+    if quorum is None:
+        table.done()
+        return None
+    urls: tuple[str | None, ...]
+    urls = table.texts("urls") if policy is None else tuple(map(policy.url_of, quorum.witnesses))
     table.done()
-    return WitnessSettings(keys, urls, quorum)
+    count = len(quorum.witnesses)
+    if len(urls) != count:
+        raise ConfigurationError(f"[witnesses]: {count} keys and {len(urls)} urls; one each is expected")
+    asked = {key: url for key, url in zip(quorum.witnesses, urls, strict=True) if url is not None}
+    if not quorum.met_by({key.name for key in asked}):
+        raise ConfigurationError("[witnesses] policy: its quorum cannot be met by the witnesses that have an address")
+    return WitnessSettings(tuple(asked), tuple(asked.values()), quorum)
 
 
 def _witnessed(witnesses: WitnessSettings | None, profile: Profile) -> Witnessed:

@@ -46,7 +46,7 @@ The short form, for one table with a column for the row's key and one for the de
 from dataclasses import dataclass
 from pathlib import Path
 
-from atorga.serve import holder_short
+from atorga.serve import holder_short, witness_quorum
 from atorga.serve.holder_tables import Holding, read_declaration, read_register, read_resolutions
 from atorga.serve.settings import ConfigurationError, ServiceHead, Table
 from consent.errors import LogError
@@ -108,10 +108,6 @@ def _holding(root: Table) -> Holding:
 def _quorum(table: Table | None) -> Quorum | None:
     if table is None:
         return None
-    try:
-        keys = tuple(NoteKey.parse(vkey) for vkey in table.texts("keys"))
-        quorum = Quorum(keys, table.integer("threshold", minimum=1))
-    except LogError as fault:
-        raise ConfigurationError(f"[witnesses]: {fault}") from None
+    quorum, _ = witness_quorum.read(table)
     table.done()
     return quorum

@@ -105,7 +105,7 @@ class DishonestCity:
             )
             openings = OpeningFolder(self._folder.state("consent") / "openings", token_bytes)
             opening = openings.make(base64url.encode(grant_id), view_key_of(account))
-            names = Names(parties.SERVICE, detail.purpose, opening.raw)
+            names = Names(parties.SERVICE, detail.purpose, opening.raw, None)
             catalogue = DeclarationStore(engine)
             numbers = catalogue.parties()
             row = HotRow(
@@ -156,7 +156,7 @@ class DishonestCity:
             row, body = grants.row(raw_id), grants.body(raw_id)
             assert row is not None and body is not None
             now = int(time.time())
-            names = Names(parties.SERVICE, "", body.opening_key)
+            names = Names(parties.SERVICE, "", body.opening_key, body.leaf_codes)
 
             def make_entry(after: HotRow) -> Entry:
                 made = EntryMaker(token_bytes).of_grant(

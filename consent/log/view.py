@@ -15,6 +15,7 @@ from consent.log.merkle import EMPTY_ROOT
 from consent.log.note import NoteKey
 
 CHECKPOINT = "checkpoint"
+COSIGNED = "cosigned"
 
 KEPT_TILES = 256
 """Finished tiles kept in memory for proofs: 2 MiB."""
@@ -96,7 +97,7 @@ class LogView:
         head = self._head
         signed = head.signed
         if size is not None and size != head.size:
-            signed = (self._folder / f"{CHECKPOINT}.{size}").read_text(encoding="utf-8")
+            signed = self.checkpoint_of(size)
         path = merkle.inclusion_path(index, head.size if size is None else size, self._subtree_of(head))
         return proof.make(self._entry(head, index) if entry is None else entry, index, path, signed)
 
@@ -107,6 +108,17 @@ class LogView:
         if size > head.size:
             raise LogError(f"log: no tree of {size} in a log of {head.size}")
         return merkle.consistency_proof(old, size, self._subtree_of(head))
+
+    def checkpoint_of(self, size: int) -> str:
+        """The kept checkpoint of this size, with the cosignatures that have come. Raises OSError."""
+        return (self._folder / f"{CHECKPOINT}.{size}").read_text(encoding="utf-8")
+
+    def cosigned_size(self) -> int:
+        """The size of the newest checkpoint that its writer found to meet its quorum; 0 where none is known."""
+        try:
+            return int((self._folder / COSIGNED).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return 0
 
     def entry(self, index: int) -> bytes:
         return self._entry(self._head, index)

@@ -26,7 +26,7 @@ from consent.log.checkpoint import Checkpoint
 from consent.log.durable import lock, make_folders, replace, sync
 from consent.log.merkle import EMPTY_ROOT
 from consent.log.note import NoteKey, Signature
-from consent.log.view import CHECKPOINT, Head, LogView
+from consent.log.view import CHECKPOINT, COSIGNED, Head, LogView
 from identity.keys.ed25519 import Ed25519Signer
 
 __all__ = ("CHECKPOINT", "LogWriter")
@@ -123,6 +123,10 @@ class LogWriter(LogView):
             if size == self._head.size:
                 replace(self._folder / CHECKPOINT, signed.encode())
                 self._head = changed(self._head, signed=signed)
+
+    def note_cosigned(self, size: int) -> None:
+        """Tells who follows which checkpoint met the quorum. Raises OSError."""
+        replace(self._folder / COSIGNED, b"%d" % size)
 
     def _appended(self, head: Head, entries: Sequence[bytes]) -> Head:
         edges = [list(row) for row in head.edges]

@@ -1,6 +1,6 @@
 """The parts of the log put together: its periods, who writes it, who cosigns it, what its leaves hide."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +39,8 @@ class LogSettings:
     signer: Ed25519Signer
     witnesses: Sequence[WitnessClient] = ()
     quorum: Quorum | None = None
+    foreign: Callable[[], Collection[str]] | None = None
+    """Key names of witnesses of other legal bodies: a quorum that can do without them is none. None: not asked."""
     compare: Callable[[LogWriter], None] = lambda _: None
     """Holds the log against what witnesses know; raises LogError."""
     groups: Sequence[Group] = ()
@@ -103,7 +105,7 @@ def open_logbook(
     )
     return Logbook(
         sequencer,
-        Cosigning(sequencer, settings.witnesses, settings.quorum),
+        Cosigning(sequencer, settings.witnesses, settings.quorum, foreign=settings.foreign),
         periods,
         LeafGroups(GroupStore(engine), settings.groups, operator.clock),
         entries,

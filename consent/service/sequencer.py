@@ -218,6 +218,11 @@ class Sequencer:
             self._changed.wait_for(lambda: self._writer.size > size or self._stopping or given_up(), seconds)
             return self._writer.size > size
 
+    def wait_until(self, condition: Callable[[], bool], *, seconds: float) -> bool:
+        """Until it holds, looked at whenever the log has news, or for so long; whether it does."""
+        with self._changed:
+            return self._changed.wait_for(lambda: condition() or self._stopping, seconds)
+
     def nudge(self) -> None:
         """Whoever waits looks again."""
         with self._changed:
@@ -411,7 +416,7 @@ class Sequencer:
             self._set(FOLLOWING)
         if self._writer.size > before:
             self._tell_of(before)
-        elif changed:
+        else:
             self.nudge()
 
     def _tell_of(self, before: int) -> None:

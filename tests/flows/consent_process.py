@@ -79,14 +79,14 @@ class ConsentProcess:
         self.issuer = pki.issuer_signer("bcn", issuer=self.issuer_url)
         self.access = pki.access_certificate("consent")
         self.access_anchors = pki.root("access").chain()
+        self.witness_seed = secrets.token_bytes(32)
+        self.witness_key = NoteKey(WITNESS, COSIGNATURE_V1, Ed25519Signer(self.witness_seed).public)
         lister = pki.registry_signer()
         compact = sign_registry(self._claims(), lister.signer(), lister.chain())
         self.registry: VerifiedRegistry = verify_registry(
             compact, anchors=pki.root(REGISTRY).chain(), now=int(time.time())
         )
         self.list = ListServer(compact)
-        self.witness_seed = secrets.token_bytes(32)
-        self.witness_key = NoteKey(WITNESS, COSIGNATURE_V1, Ed25519Signer(self.witness_seed).public)
         self._configure(pki)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -115,6 +115,12 @@ class ConsentProcess:
             entry(
                 "urn:atorga:party:bcn", ["issuer"], SoftwareSigner.generate(),
                 issuer=self.issuer_url, vcts=[PAIRWISE], **{"x5t#S256": [self.issuer.x5t]},
+            )
+        )  # fmt: skip
+        parties.append(
+            entry(
+                "urn:atorga:party:witness", ["witness"], SoftwareSigner.generate(),
+                log_vkey=self.witness_key.format(), legal_entity="Another body",
             )
         )  # fmt: skip
         return {

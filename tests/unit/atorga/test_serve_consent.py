@@ -62,6 +62,28 @@ def test_what_a_configuration_says(tmp_path: Path) -> None:
     assert logged.log.groups == (Group(7, ("urn:a", "urn:b"), ("https://w3id.org/dpv#PublicBenefit",)),)
 
 
+POLICY = f"witness city {KEY} http://localhost:8106\nquorum city\n"
+
+
+def test_witnesses_by_a_policy_file(tmp_path: Path) -> None:
+    def by_policy(tables: dict[str, dict[str, Any]]) -> None:
+        tables["witnesses"] = {"policy": "policy"}
+
+    (tmp_path / "policy").write_text(POLICY)
+    made = load(tmp_path, by_policy).log.witnesses
+    assert made is not None
+    assert (made.urls, [key.format() for key in made.keys]) == (("http://localhost:8106",), [KEY])
+    (tmp_path / "policy").write_text(POLICY.replace("quorum city", "quorum none"))
+    assert load(tmp_path, by_policy).log.witnesses is None
+    for content, said in ((POLICY.replace(" http://localhost:8106", ""), "cannot be met"), ("quorum x\n", "line 1")):
+        (tmp_path / "policy").write_text(content)
+        with pytest.raises(ConfigurationError, match=said):
+            load(tmp_path, by_policy)
+    (tmp_path / "policy").unlink()
+    with pytest.raises(ConfigurationError, match="policy: No such file"):
+        load(tmp_path, by_policy)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

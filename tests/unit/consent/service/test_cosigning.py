@@ -14,6 +14,8 @@ from consent.log.quorum import Quorum
 from consent.log.submission import MEDIA_SIZE
 from consent.log.witness import Witness, log_and_its_periods
 from consent.log.witness_client import Answer, WitnessClient
+from consent.service.cosigning import Cosigning
+from identity.errors import TrustError
 from identity.keys.ed25519 import Ed25519Signer
 from tests.consent_city import ORIGIN, ConsentCity, Held, Keys, Wallet
 
@@ -158,6 +160,33 @@ def test_cosignatures_that_cannot_be_kept_change_nothing(
     held = wallet.give()
     use = city.use_request(held.id)
     city.prove(city.use(use), use, wallet)
+
+
+def test_a_quorum_of_the_log_s_own_witnesses_is_none(tmp_path: Path, witnesses: Witnesses) -> None:
+    """DESIGN §8: without a witness of another legal body it is "not witnessed", and sensitive purposes wait in vain."""
+    for foreign, witnessed in (((), False), (NAMES[:1], False), (NAMES[:2], True)):
+        cosigning = Cosigning(None, (), witnesses.quorum(2), foreign=lambda foreign=foreign: foreign)  # type: ignore[arg-type, misc]
+        assert cosigning.is_witnessed() is witnessed
+
+    def unknown() -> tuple[str, ...]:
+        raise TrustError("registry: not reachable")
+
+    assert not Cosigning(None, (), witnesses.quorum(2), foreign=unknown).is_witnessed()  # type: ignore[arg-type]
+    assert not Cosigning(None, (), None).is_witnessed()  # type: ignore[arg-type]
+    assert Cosigning(None, (), None).wait(0, seconds=0.01) is None  # type: ignore[arg-type]
+
+
+def test_who_follows_learns_of_a_quorum(city: ConsentCity, witnesses: Witnesses) -> None:
+    """Another process on the same folder asks no witness, and answers for a sensitive purpose all the same."""
+    held = sensitive(city)
+    second = ConsentCity(city.folder, keys=city.keys, witnesses=lambda _: [], quorum=witnesses.quorum(2))
+    try:
+        soon(lambda: second.office.sequencer.state == "following")
+        use = second.use_request(held.id)
+        allow = second.answer(second.use(use), use)
+        assert witnesses.quorum(2).met(note.parse(allow.proof.partition("\n\n")[2]))  # type: ignore[union-attr]
+    finally:
+        second.close()
 
 
 def test_without_witnesses_a_sensitive_purpose_is_refused(tmp_path: Path) -> None:

@@ -95,6 +95,14 @@ def test_an_amendment_widens_nothing(wallet: Wallet, held: Held, changes: dict[s
     assert wallet.call("GET", f"/me/grants/{held.id}").json()["act"] == 0
 
 
+def test_an_end_before_leaves_can_tell_it_is_refused(wallet: Wallet) -> None:
+    """Leaves count end days from 2020: an earlier end is a bad request, not a fault of the log."""
+    detail = wallet.city.detail(not_before=0)
+    held = wallet.give(wallet.city.ask(detail))
+    for not_after, status in ((1_577_836_799, 400), (1_577_836_800, 200)):
+        assert wallet.act(held, 1, "amend", replace(detail, not_after=not_after)).status_code == status
+
+
 def test_what_was_dropped_or_withdrawn_does_not_come_back(wallet: Wallet, held: Held) -> None:
     wallet.withdraw(held, "household.size")
     assert wallet.act(held, 1, "amend", narrower(wallet)).status_code == 400

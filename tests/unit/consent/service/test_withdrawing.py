@@ -10,11 +10,15 @@ import pytest
 
 from consent import spec
 from consent.errors import NotKnown
+from consent.grant.grant import FRESH_SECONDS
+from consent.grant.request import MAILBOX_LIFETIME_SECONDS
+from consent.grant.request import SKEW_SECONDS as REQUEST_SKEW_SECONDS
 from consent.grant.withdrawal import sign_withdrawal
 from consent.ledger.leaf import Kind, Leaf
 from consent.ledger.placing import Placed, Placing
 from consent.ledger.promise import verify_promise
 from consent.ledger.proof import verify_leaf_proof
+from consent.ledger.proofs import NOTED_SECONDS
 from consent.service.app import SLOW_THREADS
 from identity.codec import base64url
 from identity.keys.signer import SoftwareSigner
@@ -261,3 +265,21 @@ def test_a_service_asks_about_what_is_not_there(wallet: Wallet, held: Held, meth
     for party in (SERVICE, HOLDER, OTHER_SERVICE):
         answer = city.proven(city.signer(party), method, f"/grants/{grant_id}")
         assert (answer.status_code, answer.json()) == (404, {"error": "unknown_grant"})
+
+
+def test_a_noted_withdrawal_outlives_every_grant_that_could_still_come(wallet: Wallet) -> None:
+    """A grant is posted within minutes of its signing and before its request ends, and requests end within a month:
+    what was signed before the withdrawal cannot come after the note is forgotten."""
+    assert NOTED_SECONDS > MAILBOX_LIFETIME_SECONDS + REQUEST_SKEW_SECONDS + FRESH_SECONDS
+    city = wallet.city
+    request = city.ask()
+    grant_id, key = base64url.encode(secrets.token_bytes(16)), SoftwareSigner.generate()
+    compact = wallet.sign_grant(request, key, grant_id=grant_id)
+    withdrawal = sign_withdrawal(grant_id, None, signer=key, now=NOW, random=secrets.token_bytes)
+    assert city.post_jws("/withdrawals", withdrawal).status_code == 202
+    body = {"grant": compact, "locator": wallet.locator(compact)}
+    assert wallet.call("POST", "/me/grants", body).json() == {"error": "withdrawn"}
+    assert isinstance(city.clock, Clock)
+    city.clock.now += NOTED_SECONDS + 1
+    city.registry = city.keys.listed(city.clock())
+    assert wallet.call("POST", "/me/grants", body).status_code == 400

@@ -47,6 +47,8 @@ _GRANT, _AMEND, _PAUSE, _RESUME, _USE, _DENY, _ERASE, _PREVIOUS = (
 )  # fmt: skip
 
 _ENDED = struct.Struct(">QIIIBIIBI")
+_UNKNOWN = -1
+"""Counter of a grant whose earlier records nobody can read."""
 _EPOCH_MINUTES = END_DAY_EPOCH // 60
 _FORM_WORDS = f"a leaf of {LEAF_BYTES} bytes"
 
@@ -201,7 +203,7 @@ class Replay:
         if kind == _DENY:
             self._refuse(index, grant, flags, minute)
             return
-        if counter != grant.counter + 1:
+        if counter != grant.counter + 1 and grant.counter != _UNKNOWN:
             fail(Invariant.COUNTER, "counter-gap", index, counter, grant.counter + 1)
         grant.counter = counter
         if kind == _USE:
@@ -274,8 +276,7 @@ class Replay:
         if packed is None:
             if self.blind and counter != 1:
                 self.adopted += 1
-                before = counter - 1 if counter else 0
-                grant = _Grant(service, purpose, flags, before, (1 << 64) - 1, 0xFFFF, 0)
+                grant = _Grant(service, purpose, flags, _UNKNOWN, (1 << 64) - 1, 0xFFFF, 0)
                 self._live[leaf_id] = grant
                 return grant
             self._unknown += 1

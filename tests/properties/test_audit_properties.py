@@ -131,3 +131,28 @@ def test_a_use_after_the_end_is_found_wherever_it_stands(seed: int, length: int,
     use = replace(after.leaves[0], flags=0, minute=0).at_minute(max(leaf.minute for leaf in history.leaves[:at]))
     leaves = [*history.leaves[:at], use, *history.leaves[at:]]
     assert ("use-after-ending", at) in [(finding.code, finding.leaf_index) for finding in replay(leaves).findings]
+
+
+@given(seeds, st.integers(5, 80), st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_refusal_too_many_is_found_wherever_it_stands(seed: int, length: int, data: st.DataObject) -> None:
+    leaves = random_history(seed, length).leaves
+    denies = [index for index, leaf in enumerate(leaves) if leaf.kind is Kind.DENY and not leaf.flags & DAY_ONLY]
+    assume(denies)
+    index = data.draw(st.sampled_from(denies))
+    again = replace(leaves[index], commitment=bytes(32))
+    found = replay([*leaves[: index + 1], again, *leaves[index + 1 :]]).findings
+    assert ("refusals-flood", index + 1) in [(finding.code, finding.leaf_index) for finding in found]
+
+
+@given(seeds, lengths, st.integers(0, 100))
+@settings(max_examples=200, deadline=None)
+def test_who_reads_only_the_end_finds_no_fault_in_an_honest_log(seed: int, length: int, cut: int) -> None:
+    """The entries of an earlier period are gone: what is left is held against itself, and nothing else."""
+    leaves = random_history(seed, length).leaves
+    first = length * cut // 100
+    tally = Tally()
+    taking = Replay(tally, now=NOW, blind=True)
+    for index, leaf in enumerate(leaves[first:]):
+        taking.take(index, leaf.to_bytes())
+    assert [finding.code for finding in tally.findings] == []

@@ -160,9 +160,10 @@ class Given(_Live):
 
 
 class RenewedGiven(Given):
-    """Given in the place of an earlier one (``consent.grant.renewal``): a grant of its own, with its own id.
+    """Given in the place of an earlier one: a grant of its own, with its own id.
 
-    The row keeps ``given``: for every decision it is a grant like any other.
+    The row keeps ``given``: for every decision it is a grant like any other. That it renews one only
+    the resident's wallet knows (``wallet_cli/consents/renewal.py``), since the log must not join them.
     """
 
 

@@ -75,7 +75,8 @@ def _lines(texts: Texts, before: Before, asked: Asked) -> list[str]:
     language = next((one for one in (texts.language, *found.notice) if one in found.notice), None)
     if language is not None:
         lines.append(texts("renewal.text"))
-        lines.append("  " + marked(texts, found.notice[language]))
+        old, new = before.declared.notice.get(language, ""), asked.purpose.notice.get(language, "")
+        lines.append("  " + marked(texts, _between(old, new)))
     if not lines and found.members:
         lines.append(texts("renewal.other"))
     return lines
@@ -87,7 +88,12 @@ def _receipt_lines(texts: Texts, grant: HeldGrant, now: PurposeDeclaration) -> l
     new = now.notice.get(str(notice.get("language")))
     if not isinstance(old, str) or new is None or old == new:
         return []
-    return [texts("renewal.text"), "  " + marked(texts, text_difference(old, new))]
+    return [texts("renewal.text"), "  " + marked(texts, _between(old, new))]
+
+
+def _between(old: str, new: str) -> Sequence[Piece]:
+    """With a space at both ends: the last word of a text is the same word where another one follows it."""
+    return text_difference(f"{old} ", f"{new} ")
 
 
 def marked(texts: Texts, pieces: Sequence[Piece]) -> str:

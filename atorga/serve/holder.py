@@ -72,6 +72,7 @@ NONCE_SECRET_BYTES = 32
 DATABASE = "holder.db"
 KEPT_LIST = "registry.jwt"
 KEPT_BASES = "bases.jwt"
+PUBLISHED = "published.json"
 VALUE_KEY = "first-value.key"
 DECLARATIONS = "declarations"
 
@@ -131,7 +132,7 @@ def _assemble(settings: HolderSettings, sandbox: bool, clock: Clock, random: Ran
     registry, bases = _lists(settings, sandbox, clock)
     http = open_http()
     client = Client(http, signer=holder.signer, clock=clock, random=random, allow_loopback_http=sandbox)
-    consent = ConsentService(client, listed(registry, settings.consent, clock), clock)
+    consent = ConsentService(client, listed(registry, settings.consent, clock), clock, kept=head.data / PUBLISHED)
     engine = open_engine(f"sqlite:///{head.data / DATABASE}")
     upgrade(engine)
     links, journal, law_journal = LinkStore(engine), Journal(engine, clock), LawJournal(engine, clock)

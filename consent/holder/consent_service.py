@@ -1,6 +1,7 @@
 """The consent service as a data holder sees it: asked for every use, and believed in nothing."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from consent import spec
 from consent.caller.client import Client
@@ -19,11 +20,12 @@ MAX_ANSWER_BYTES = 262_144
 class ConsentService:
     """``party`` gives its entry of the list now (``consent.procedure.published.listed``). Threads may share one."""
 
-    def __init__(self, client: Client, party: Callable[[], Party], clock: Clock) -> None:
+    def __init__(self, client: Client, party: Callable[[], Party], clock: Clock, *, kept: Path | None = None) -> None:
+        """``kept``: a file for what it publishes, see ``Published``."""
         self._client = client
         self._party = party
         self._clock = clock
-        self.published = Published(client, party)
+        self.published = Published(client, party, kept=kept)
 
     @property
     def party(self) -> str:

@@ -6,12 +6,14 @@ A declaration counts by its owner's signature alone. A number that was seen once
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from consent import spec
 from consent.caller.client import Client
 from consent.errors import LedgerConflict, LogError, MessageError, PeerUnavailable
+from consent.log import durable
 from consent.procedure.declaration import (
     DataDeclaration,
     PurposeDeclaration,
@@ -20,7 +22,7 @@ from consent.procedure.declaration import (
 )
 from consent.signed_message import reading
 from identity.clock import Clock
-from identity.codec import members
+from identity.codec import members, strict_json
 from identity.envelope import jws
 from identity.errors import IdentityError, TrustError
 from identity.keys.public_key import PublicKey
@@ -38,15 +40,36 @@ class _Lists:
     purposes: Mapping[str, int]
     declarations: tuple[str, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """In the members of ``/services`` and ``/declarations``."""
+        return {
+            "services": [{"id": name, "number": number} for name, number in self.services.items()],
+            "purposes": [{"iri": name, "number": number} for name, number in self.purposes.items()],
+            "declarations": list(self.declarations),
+        }
+
+
+def _restored(kept: Path) -> _Lists:
+    """A file that is not there, or damaged, is as good as none: all of it can be asked for."""
+    with suppress(OSError, IdentityError, MessageError):
+        value = strict_json.parse_object(kept.read_bytes(), what="kept lists", max_bytes=2 * MAX_LIST_BYTES)
+        return _Lists(_numbers(value, "services", "id"), _numbers(value, "purposes", "iri"), _declarations(value))
+    return _Lists({}, {}, ())
+
 
 class Published:
-    """``party`` gives the consent service's entry of the list now (see ``listed``). Threads may share one."""
+    """``party`` gives the consent service's entry of the list now (see ``listed``). Threads may share one.
 
-    def __init__(self, client: Client, party: Callable[[], Party]) -> None:
+    ``kept`` is a file for what was read last: after a restart it is known while the consent service is
+    down, and a number that was seen before the restart must not change either.
+    """
+
+    def __init__(self, client: Client, party: Callable[[], Party], *, kept: Path | None = None) -> None:
         self._client = client
         self._party = party
+        self._kept = kept
         self._lock = Lock()
-        self._lists = _Lists({}, {}, ())
+        self._lists = _Lists({}, {}, ()) if kept is None else _restored(kept)
 
     def numbers(self, service: str, purpose: str) -> tuple[int, int]:
         """Under which numbers leaves name them (C6). Raises LogError, PeerUnavailable."""
@@ -112,6 +135,10 @@ class Published:
             for before, after in ((self._lists.services, fresh.services), (self._lists.purposes, fresh.purposes)):
                 if any(after.get(name) != number for name, number in before.items()):
                     raise LogError("services: a published number has changed")
+            if self._kept is not None and fresh != self._lists:
+                # Without the file it is asked for again after a restart: no reason to refuse anything now.
+                with suppress(OSError):
+                    durable.replace(self._kept, strict_json.compact(fresh.to_json()))
             self._lists = fresh
             return fresh
 

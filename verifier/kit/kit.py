@@ -35,6 +35,7 @@ from verifier.kit.store import KitStore
 _LOG = logging.getLogger(__name__)
 
 DECLARATIONS = "declarations"
+PUBLISHED = "published.json"
 DAY_SECONDS = 86_400
 
 UPKEEP_SECONDS, RETRY_SECONDS = 60.0, 5.0
@@ -73,7 +74,7 @@ class ConsentKit:
         self._feed_store = FeedStore(self._engine)
 
         consent_service = listed(registry, consent, clock)
-        self.published = Published(client, consent_service)
+        self.published = Published(client, consent_service, kept=folder / PUBLISHED)
         self._asking = Asking(
             party,
             signer,

@@ -44,6 +44,8 @@ def test_what_is_read_is_written_again() -> None:
     detail = AuthorizationDetail.parse(VALUE, what="detail")
     assert detail.to_json() == VALUE
     assert parse_details({"authorization_details": [VALUE]}, what="detail") == detail
+    wider = VALUE | {"grantee": {"vct": "urn:atorga:accreditation:1", "accreditor": "urn:atorga:party:board"}}
+    assert AuthorizationDetail.parse(wider, what="detail").to_json() == wider
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,10 @@ def test_what_is_read_is_written_again() -> None:
     [
         ("type", "urn:atorga:attribute-consent:2", "the type is not"),
         ("period/not_after", VALUE["period"]["not_before"], "ends before it begins"),
-        ("period/not_after", 1, "ends before it begins"),
+        ("period/not_after", 1, "'not_after' is outside"),
+        ("grantee", {"vct": "x"}, "'accreditor' is missing"),
+        ("grantee", {"vct": "x" * 257, "accreditor": "y"}, "'vct' has 257 characters"),
+        ("grantee", None, "'grantee' must be an object"),
         ("level", "writable", "level must be one of"),
         ("mode", "sell", "mode must be one of"),
         ("fetch", "always", "fetch must be one of"),

@@ -111,7 +111,7 @@ class Together:
 
     def told(self) -> int:
         """Items of the feed that are new to the kit."""
-        self.real.office.duties.bookkeeping.round()
+        self.real.office.duties.feeding.round(True)
         return self.kit.catch_up()
 
     def statistics(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from consent.caller.client import Client
 from consent.errors import ConsentError, MessageError, PeerUnavailable
 from consent.grant.feed import Feed, FeedItem, verify_feed
 from consent.procedure.published import address
+from identity.clock import Clock
 from identity.errors import IdentityError
 from identity.trust.registry import Party
 from verifier.http import BodyRefused, body_refused, fault_answer, json_answer, read_body
@@ -27,6 +28,11 @@ from verifier.kit.tables import feed_position, held_grant, told_state
 
 MAX_FEED_BYTES = 131_072
 """256 items of about 300 bytes, signed."""
+
+MAX_GRANT_BYTES = 131_072
+"""A grant with its state: the JWS has at most 64 KiB."""
+
+UNKNOWN_GRANT = "unknown_grant"
 
 MAX_PAGES = 10_000
 """Of one backfill: two million items; a feed that never ends is none."""
@@ -78,6 +84,22 @@ class FeedStore:
                 connection.execute(insert(feed_position).values(id=1, sequence=fresh[-1].sequence))
             return len(fresh)
 
+    def skip_to(self, sequence: int) -> None:
+        """What stands before is no longer to be had."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(feed_position))
+            connection.execute(insert(feed_position).values(id=1, sequence=sequence))
+
+    def held(self) -> list[str]:
+        with self._engine.begin() as connection:
+            return list(connection.execute(select(held_grant.c.grant_id).order_by(held_grant.c.grant_id)).scalars())
+
+    def end(self, grant_id: str, at: int) -> None:
+        """A grant that was found to have ended, whenever that was."""
+        with self._engine.begin() as connection:
+            end(connection, grant_id, at)
+            connection.execute(delete(held_grant).where(held_grant.c.grant_id == grant_id))
+
     def state(self, grant_id: str) -> ToldState | None:
         with self._engine.begin() as connection:
             row = connection.execute(select(told_state).where(told_state.c.grant_id == grant_id)).first()
@@ -89,11 +111,14 @@ class FeedStore:
 class FeedReceiver:
     """Threads may share one."""
 
-    def __init__(self, party: str, *, consent: Callable[[], Party], client: Client, store: FeedStore) -> None:
+    def __init__(
+        self, party: str, *, consent: Callable[[], Party], client: Client, store: FeedStore, clock: Clock
+    ) -> None:
         self._party = party
         self._consent = consent
         self._client = client
         self._store = store
+        self._clock = clock
 
     def take(self, compact: str) -> int:
         """A pushed feed. Raises MessageError where it is none, PeerUnavailable where a gap cannot be filled now."""
@@ -115,13 +140,26 @@ class FeedReceiver:
             feed = self._verified(answer.text())
             try:
                 fresh = self._store.apply(feed)
-            except FeedGap as fault:
-                # Items that the consent service no longer has cannot be had: that is said, not skipped over.
-                raise MessageError(str(fault)) from None
+            except FeedGap:
+                # The consent service no longer keeps what is missing: each grant held here is looked at instead.
+                self._look_at_all()
+                self._store.skip_to(feed.first - 1)
+                fresh = self._store.apply(feed)
             if not fresh:
                 return taken
             taken += fresh
         raise MessageError("feed: it does not end")
+
+    def _look_at_all(self) -> None:
+        """Ends what has ended meanwhile. Raises PeerUnavailable before anything is skipped."""
+        base = address(self._consent())
+        for grant_id in self._store.held():
+            answer = self._client.get_proven(f"{base}/grants/{grant_id}", max_bytes=MAX_GRANT_BYTES)
+            is_unknown = answer.status == 404 and answer.error() == UNKNOWN_GRANT
+            if answer.status != 200 and not is_unknown:
+                raise PeerUnavailable(f"consent service: it answered {answer.status} about a grant")
+            if is_unknown or answer.object().get("state") not in LIVE:
+                self._store.end(grant_id, int(self._clock()))
 
     def _verified(self, compact: str) -> Feed:
         consent = self._consent()

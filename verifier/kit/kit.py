@@ -115,7 +115,7 @@ class ConsentKit:
         self._deleting = Deleting(
             party, signer, consent=consent_service, client=client, store=self._receipts, clock=clock, random=random
         )
-        self._feed = FeedReceiver(party, consent=consent_service, client=client, store=self._feed_store)
+        self._feed = FeedReceiver(party, consent=consent_service, client=client, store=self._feed_store, clock=clock)
         self._standing = Standing(party, consent=consent_service, client=client, clock=clock)
 
     def declare(self, declaration: PurposeDeclaration) -> None:

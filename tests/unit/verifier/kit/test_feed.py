@@ -140,11 +140,25 @@ def test_a_gap_that_cannot_be_filled_is_not_skipped(told: Told) -> None:
     assert state is not None and state.state == "given"
 
 
-def test_a_consent_service_that_lost_items(told: Told) -> None:
-    told.items = [item(3, GRANT)]
-    answer = told.push(told.signed([item(3, GRANT)]))
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
-    assert told.service.kit.state(GRANT) is None
+@pytest.mark.parametrize(
+    ("found", "left"),
+    [((200, "given"), 1), ((200, "paused"), 1), ((200, "withdrawn"), 0), ((404, "unknown_grant"), 0)],
+    ids=str,
+)
+def test_items_that_are_no_longer_kept(told: Told, anna: Wallet, found: tuple[int, str], left: int) -> None:
+    """What was missed is looked at grant by grant, before anything is skipped."""
+    kit, grant_id = told.service.kit, told.service.given(anna)
+    told.items = [item(3, OTHER)]
+    assert told.push(told.signed([told.items[0]])).status_code == 503, "a grant cannot be looked at now"
+    assert kit.state(OTHER) is None and len(kit.grants()) == 1
+
+    async def grant(request: Request) -> Response:
+        assert request.path_params["grant_id"] == grant_id
+        return JSONResponse({"grant_id": grant_id, "state": found[1], "error": found[1]}, found[0])
+
+    told.city.hosts[CONSENT_URL].router.routes.append(Route("/grants/{grant_id}", grant))
+    assert told.push(told.signed([told.items[0]])).status_code == 200
+    assert kit.state(OTHER) is not None and len(kit.grants()) == left
 
 
 def test_catching_up_at_start(told: Told) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import consent_log, credentials, wallet
+from bench import consent_log, consent_service, credentials, wallet
 from bench.measure import Unit, openssl_unit
 from bench.row import Measured, Result, Row, judge
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def all_rows() -> list[Row]:
-    return [*credentials.rows(), *consent_log.rows(), *wallet.rows()]
+    return [*credentials.rows(), *consent_log.rows(), *consent_service.rows(), *wallet.rows()]
 
 
 def run(rows: Sequence[Row], rounds: int) -> tuple[list[Result], list[Unit]]:

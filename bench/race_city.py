@@ -74,6 +74,9 @@ class RaceCity(ConsentProcess):
         for place, port in enumerate(self.ports):
             self._wait_until(partial(self._answers, f"http://localhost:{port}/services"), _name(place))
 
+    def pids(self) -> list[int]:
+        return [self._processes[_name(place)].pid for place in range(len(self.ports))]
+
     def kill_all(self) -> None:
         """kill -9, both."""
         for place in range(len(self.ports)):

@@ -78,6 +78,10 @@ class Counts:
     resumed_by_replay: int = 0
     unanswered: int = 0
     unavailable: int = 0
+    promised: int = 0
+    """Withdrawals whose first answer had a promise in place of the proof."""
+    until_refused: list[tuple[float, float]] = field(default_factory=list)
+    """Seconds from sending a withdrawal, and from its acknowledgement, to the first refusal at the other process."""
     odd: dict[str, int] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
 
@@ -95,6 +99,8 @@ class Client:
         self._nonce = ""
         self._connections = 0
         self.counts = Counts()
+        self.promised: list[tuple[Given, str | None]] = []
+        """Withdrawals whose leaves wait: further ones of an account are spread over an hour."""
 
     def connection(self) -> Connection:
         """To the one process and the other in turns."""
@@ -171,9 +177,9 @@ class Client:
 
     # ── using ────────────────────────────────────────────────────────────────────────────────
 
-    async def use(self, way: Connection, given: Given, *, poisoned: bool = False) -> bool:
+    async def use(self, way: Connection, given: Given, *, attribute: str | None = None, poisoned: bool = False) -> bool:
         """Whether it was allowed."""
-        place = self._random.randrange(len(DATATYPES))
+        place = self._random.randrange(len(DATATYPES)) if attribute is None else DATATYPES.index(attribute)
         request = self._use_request(given.grant_id, DATATYPES[place], poisoned)
         began = time.monotonic_ns()
         try:
@@ -230,10 +236,34 @@ class Client:
             given.grant_id, None if attribute is None else (attribute,), signer=SoftwareSigner.from_pem(given.key_pem),
             now=int(time.time()), random=secrets.token_bytes,
         )  # fmt: skip
-        answer = await _until(200, lambda: self.signed(way, "/withdrawals", compact))
+        sent = time.monotonic_ns()
+        first = json.loads((await _until(200, lambda: self.signed(way, "/withdrawals", compact))).body)
+        acknowledged = time.monotonic_ns()
+        last = first
+        while "proof" not in last and _is_soon(last["promise"]):
+            # Whoever holds a promise looks for its leaf: a database that was put back may know nothing of it.
+            await asyncio.sleep(0.2)
+            last = json.loads((await _until(200, lambda: self.signed(way, "/withdrawals", compact))).body)
+        proven = time.monotonic_ns() if "proof" in last else 0
+        if not proven:
+            self.promised.append((given, attribute))
         mask = ALL if attribute is None else 1 << DATATYPES.index(attribute)
-        counter = int(json.loads(answer.body)["counter"])
-        self.counts.withdrawals.append(Withdrawal(base64url.decode(given.grant_id), mask, time.monotonic_ns(), counter))
+        grant_id = base64url.decode(given.grant_id)
+        self.counts.withdrawals.append(Withdrawal(grant_id, mask, acknowledged, int(last["counter"]), proven))
+        self.counts.promised += "proof" not in first
+        await self._refused_from_now(given, attribute, sent, acknowledged)
+
+    async def _refused_from_now(self, given: Given, attribute: str | None, sent: int, acknowledged: int) -> None:
+        """The first refusal, at the other process: how long after the withdrawal it is there."""
+        way = self.connection()
+        before = self.counts.refused
+        while self.counts.refused == before:
+            if await self.use(way, given, attribute=attribute):
+                continue
+            answered = time.monotonic_ns()
+            self.counts.until_refused.append(((answered - sent) / 1e9, (answered - acknowledged) / 1e9))
+            break
+        way.close()
 
     async def replay_resume(self, way: Connection, given: Given) -> None:
         """Pause, resume, pause: then the old resume once more, which must not open it again."""
@@ -264,6 +294,11 @@ async def _until(status: int, call: Any, *, seconds: float = 120.0) -> Answer:
             return answer
         assert answer.status == 503 and time.monotonic() < deadline, f"{answer.status} {answer.body[:200]!r}"
         await asyncio.sleep(0.1)
+
+
+def _is_soon(promise: str) -> bool:
+    """Whether a promised leaf is due within minutes."""
+    return int(_claims(promise.encode())["due"]) < time.time() + 120
 
 
 def _claims(compact: bytes) -> Any:

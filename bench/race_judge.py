@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consent.ledger.leaf import Kind, Leaf
 
@@ -26,6 +26,20 @@ class Withdrawal:
     acknowledged: int
     counter: int = 0
     """Of its event; 0 where it is not known."""
+    proven: int = 0
+    """When its proof came; 0 = there was the log's promise only."""
+
+
+def in_force(ended: Iterable[Withdrawal], lost_at: int | None) -> list[Withdrawal]:
+    """What was only promised when an old copy of the database was put back is in neither database nor log: the
+    resident, who holds the promise, said it again, and from then on it counts."""
+    kept = []
+    for one in ended:
+        if lost_at is None or one.acknowledged > lost_at or 0 < one.proven < lost_at:
+            kept.append(one)
+        elif one.proven:
+            kept.append(replace(one, acknowledged=one.proven))
+    return kept
 
 
 def begun_after(uses: Iterable[Use], ended: Iterable[Withdrawal]) -> Late:

@@ -1,6 +1,6 @@
 """What was declared (WIRE C13), kept at hand: every request, grant and use is held against it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -9,7 +9,7 @@ from consent.grant.detail import AuthorizationDetail
 from consent.grant.narrowing import Resolutions
 from consent.grant.need import check_needed, covering
 from consent.ledger.codes import Codes
-from consent.ledger.declarations import DeclarationStore
+from consent.ledger.declarations import DeclarationStore, StoredDeclaration
 from consent.ledger.groups import PublishedGroup
 from consent.procedure.declaration import DataDeclaration, PurposeDeclaration, read_stored
 from consent.procedure.difference import agreed_otherwise
@@ -60,6 +60,10 @@ class Catalogue:
         self._turn = Lock()
         self._snapshot = _Snapshot()
         self._read_at = float("-inf")
+
+    def is_due(self) -> bool:
+        """Whether the next question asks the database: who must not wait asks in a thread first."""
+        return self._clock() >= self._read_at + REFRESH_SECONDS
 
     def refresh(self) -> None:
         """Reads what was added, at once."""
@@ -150,9 +154,14 @@ class Catalogue:
         return self._snapshot
 
     def _read(self) -> None:
+        began = self._clock()
+        self._take(self._store.all(after=self._snapshot.last))
+        # Only now: whoever comes while it is read must wait, and not be told of what was true when somebody
+        # last asked here, which may be long ago.
+        self._read_at = began
+
+    def _take(self, added: Sequence[StoredDeclaration]) -> None:
         before = self._snapshot
-        self._read_at = self._clock()
-        added = self._store.all(after=before.last)
         if not added:
             return
         named, newest, data = dict(before.purpose_declarations), dict(before.newest), list(before.data)

@@ -136,6 +136,8 @@ class Deciding(Rules):
             await self._in_thread(self._spend_if, proof)
             return self._deny(caller, verified, (UNKNOWN,))
         accreditation = await self._accredited(verified)
+        if self._catalogue.is_due():
+            await self._in_thread(self._catalogue.parties)
         for _ in range(ATTEMPTS):
             case = UseCase(
                 caller, verified, proof,

@@ -29,6 +29,7 @@ from consent.ledger.promises import read_promises
 from consent.log import period
 from consent.log.mirror import Step
 from consent.log.note import NoteKey
+from consent.log.policy import MAX_POLICY_BYTES, Policy
 from consent.log.proof import MAX_PROOF_BYTES
 from consent.log.quorum import Quorum
 from consent.log.seen import SeenCheckpoint, SeenCheckpoints, read_checkpoint
@@ -102,6 +103,8 @@ class Question:
         key = NoteKey.parse(given.vkey)
         if given.quorum is not None and not given.witness:
             raise LogError("--quorum: no --witness is named")
+        if given.policy is not None and (given.witness or given.quorum is not None):
+            raise LogError("--policy: it names the witnesses and the quorum itself")
         for name in given.period:
             if not period.is_period(name):
                 raise LogError(f"--period {name}: not the name of a period")
@@ -110,8 +113,8 @@ class Question:
         return cls(
             url,
             key,
-            quorum_of(given.witness, given.quorum),
-            given.quorum is not None,
+            quorum_of(given.witness, given.quorum) if given.policy is None else policy_quorum(given.policy),
+            given.quorum is not None or given.policy is not None,
             given.wait,
             memory,
             (
@@ -196,6 +199,14 @@ def quorum_of(witnesses: Sequence[str], threshold: int | None) -> Quorum | None:
     """Of the named witnesses; None where none is named. Raises LogError."""
     keys = tuple(NoteKey.parse(vkey) for vkey in witnesses)
     return Quorum(keys, len(keys) if threshold is None else threshold) if keys else None
+
+
+def policy_quorum(path: Path) -> Quorum:
+    """Of a policy file; one that asks for nobody is refused. Raises LogError."""
+    quorum = Policy.parse(_read(path, MAX_POLICY_BYTES)).quorum
+    if quorum is None:
+        raise LogError(f"{path}: its quorum is none; without --policy nothing is asked for either")
+    return quorum
 
 
 class Progress:

@@ -23,6 +23,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     _log(audit)
     audit.add_argument("--quorum", type=int, metavar="N", help="fail unless so many of the witnesses cosigned")
     audit.add_argument(
+        "--policy", type=Path, metavar="FILE", help="fail unless the quorum of this file (C2SP tlog-policy) cosigned"
+    )
+    audit.add_argument(
         "--wait", type=float, default=5.0, metavar="SECONDS", help="how long to wait for the quorum (default: 5)"
     )
     audit.add_argument("--state", type=Path, metavar="DIR", help="keep the checkpoints seen here, and compare them")

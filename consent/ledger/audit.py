@@ -125,7 +125,7 @@ def audit(
             cosigned = quorum.times(current.note)
         except LogError as fault:
             tally.check(Invariant.WITNESSES, False, "wrong-cosignature", None, str(fault), quorum.threshold)
-    witnessed = quorum is not None and len(cosigned) >= quorum.threshold
+    witnessed = quorum is not None and quorum.met_by(cosigned)
     if quorum is not None and quorum_required:
         tally.check(Invariant.WITNESSES, witnessed, "not-witnessed", None, len(cosigned), quorum.threshold)
     return AuditReport(

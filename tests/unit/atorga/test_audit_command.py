@@ -216,6 +216,25 @@ def test_witnesses(city: City, history: History, ask: Ask) -> None:
     assert "Not witnessed" in ask()[1]
 
 
+def test_a_policy_names_the_quorum(city: City, history: History, ask: Ask, tmp_path: Path) -> None:
+    city.write(history)
+    path = tmp_path / "policy"
+    other = NoteKey("other.example", note.COSIGNATURE_V1, Ed25519Signer(bytes([8]) * 32).public)
+    lines = [f"witness ours {WITNESS_KEY.format()}", f"witness other {other.format()}"]
+    path.write_text("\n".join([*lines, "group any any ours other", "quorum any", ""]))
+    policy = ("--policy", str(path))
+    assert ask(*policy, "--wait", "0")[0] == 1
+    city.cosign()
+    code, out, _ = ask(*policy)
+    assert code == 0 and "Witnessed:" in out
+    path.write_text("\n".join([*lines, "group both all ours other", "quorum both", ""]))
+    assert ask(*policy, "--wait", "0")[0] == 1
+    for wrong in ("quorum none\n", "nonsense\n", ""):
+        path.write_text(wrong)
+        assert ask(*policy)[0] == 2
+    assert ask(*policy, "--witness", WITNESS_KEY.format())[0] == 2
+
+
 def test_a_cosignature_that_is_on_its_way(city: City, history: History, ask: Ask) -> None:
     city.write(history)
     late = Timer(0.3, city.cosign)

@@ -77,6 +77,14 @@ class RaceCity(ConsentProcess):
     def pids(self) -> list[int]:
         return [self._processes[_name(place)].pid for place in range(len(self.ports))]
 
+    def wal_bytes(self) -> int:
+        """Of SQLite's write-ahead log, or of all of PostgreSQL's."""
+        if self.server is None:
+            wal = self.folder / "consent" / "consent.db-wal"
+            return wal.stat().st_size if wal.exists() else 0
+        folder = self.server.folder / "data" / "pg_wal"
+        return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
     def kill_all(self) -> None:
         """kill -9, both."""
         for place in range(len(self.ports)):

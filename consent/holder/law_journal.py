@@ -22,6 +22,7 @@ from identity.clock import Clock
 MAX_WAITING = 1_000
 """Urgent accesses of one outage; beyond it nothing is released, since nobody could follow."""
 
+REPLAYED = "replayed"
 WAITING, DELIVERED, REFUSED = "waiting", "delivered", "refused"
 
 
@@ -106,6 +107,8 @@ class LawJournal:
             now = int(self._clock())
             if (before := recorded(connection, access.request_hash)) is not None:
                 return before
+            if connection.execute(select(release.c.number).where(release.c.use_id == access.id)).first() is not None:
+                return Recorded(access.id, REPLAYED, None)
             waiting = select(func.count()).select_from(spooled_notice).where(spooled_notice.c.state == WAITING)
             if connection.execute(waiting).scalar_one() >= MAX_WAITING:
                 raise NothingReleased(SPOOL_FULL, "spool: the consent service must first take what waits for it")

@@ -462,3 +462,12 @@ def test_nobody_of_that_number_is_spooled_too(lawful: City) -> None:
     lawful.consent.lies.down = True
     assert reasons(lawful.send(basis_request(lawful, "00000000T", urgent=True))) == [("subject_mismatch", None)]
     assert spooled(lawful) == [(1, "waiting")], "that it was asked will be logged"
+
+
+def test_one_id_is_urgent_once(lawful: City) -> None:
+    lawful.send(basis_request(lawful))
+    lawful.consent.lies.down = True
+    name = base64url.encode(secrets.token_bytes(16))
+    assert lawful.send(basis_request(lawful, urgent=True, id=name)).status_code == 200
+    assert reasons(lawful.send(basis_request(lawful, urgent=True, id=name))) == [("replayed", None)]
+    assert spooled(lawful) == [(1, "waiting")]

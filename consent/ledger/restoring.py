@@ -115,9 +115,15 @@ class Restoring:
 
     def _taken_meanwhile(self, connection: Statements, leaf: Leaf) -> bool:
         """What was taken back while the database was behind bears a counter that the log has given to
-        another leaf: it stands in the row, and an end is written down anew behind what the log has."""
-        dropped = connection.execute(_DROP, {"grant_id": leaf.id, "counter": leaf.counter}).rowcount
-        return dropped > 0
+        another leaf: it stands in the row, and an end is written down anew behind what the log has.
+
+        What came after it in the database came after it here as well, and nowhere in the log.
+        """
+        values = {"grant_id": leaf.id, "counter": leaf.counter}
+        if connection.execute(_OWN, values).first() is None:
+            return False
+        connection.execute(_DROP, values)
+        return True
 
     def _close(self, connection: Statements, row: HotRow) -> None:
         body = find_body(connection, row.grant_id)
@@ -130,7 +136,7 @@ class Restoring:
 
 def _after(row: HotRow, leaf: Leaf, now: int) -> HotRow:
     """The row as the leaf says it is, or as much less as it may be."""
-    row = replace(row, counter=max(row.counter, leaf.counter))
+    row = replace(row, counter=leaf.counter)
     if leaf.kind in ENDS:
         # An end that was taken meanwhile stands, whatever the log has next.
         state = ERASED if leaf.kind is Kind.ERASE else row.state if row.state in CLOSED else ENDS[leaf.kind]
@@ -175,7 +181,8 @@ _ADD = text(
 )
 _UNPLACED = text("SELECT sequence, leaf FROM event WHERE leaf_index IS NULL AND kind = :kind AND counter = :counter")
 _PLACE = text("UPDATE event SET leaf_index = :place, leaf = :leaf WHERE sequence = :sequence")
-_DROP = text("DELETE FROM event WHERE leaf_index IS NULL AND grant_id = :grant_id AND counter = :counter")
+_OWN = text("SELECT 1 FROM event WHERE leaf_index IS NULL AND grant_id = :grant_id AND counter = :counter")
+_DROP = text("DELETE FROM event WHERE leaf_index IS NULL AND grant_id = :grant_id AND counter >= :counter")
 # An amendment that came back without a body: a leaf does not tell the resolutions it left.
 _AMENDED = text(f"SELECT 1 FROM event WHERE grant_id = :grant_id AND kind = {int(Kind.AMEND)} AND sealed IS NULL")
 _CHANGE = text(

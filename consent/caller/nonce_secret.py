@@ -18,15 +18,15 @@ _OWN_ONLY = 0o600
 def shared_secret(path: Path, random: Random) -> bytes:
     """What is in ``path``; made once, whichever process is first. Raises OutOfService where it holds something else."""
     if not path.exists():
-        _make(path, random(SECRET_BYTES))
+        _make(path, random(SECRET_BYTES), name=random(8).hex())
     secret = path.read_bytes()
     if len(secret) != SECRET_BYTES:
         raise OutOfService(f"{path.name}: {len(secret)} bytes, expected {SECRET_BYTES}; delete it to have a new one")
     return secret
 
 
-def _make(path: Path, secret: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def _make(path: Path, secret: bytes, *, name: str) -> None:
+    temporary = path.with_name(f".{path.name}.{name}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _OWN_ONLY)
     try:
         os.write(handle, secret)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from atorga.serve import consent, settings
 from atorga.serve.settings import ConfigurationError, Profile
@@ -91,6 +92,8 @@ def test_witnesses_by_a_policy_file(tmp_path: Path) -> None:
         (lambda tables: tables["consent"].pop("keyed_hash"), "keyed_hash"),
         (lambda tables: tables["consent"].update(period="2026/11"), "period"),
         (lambda tables: tables["consent"].update(port=1), "port: not known here"),
+        (lambda tables: tables["consent"].update(database="mysql://x/y"), "database"),
+        (lambda tables: tables["consent"].update(database="postgresql://a:secret@h/d"), "belongs in a file"),
         (lambda tables: tables.pop("registry"), "registry"),
         (lambda tables: tables.pop("client"), "client"),
         (lambda tables: tables.pop("trust"), "trust"),
@@ -184,3 +187,16 @@ def test_a_citys_own_procedures(complete: Path) -> None:
     (own / "balcony-plants.toml").write_text("sensitive = 1", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="balcony-plants"):
         build(complete, change)
+
+
+def test_a_password_of_the_database_comes_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_file(tables: dict[str, dict[str, Any]]) -> None:
+        tables["consent"].update(database="postgresql://atorga@db.example/atorga", database_password="db-password")
+
+    (tmp_path / "db-password").write_text("s3cr:et/@\n")
+    made = load(tmp_path, by_file)
+    assert "s3cr" not in repr(made)
+    opened: list[str] = []
+    monkeypatch.setattr(consent, "open_engine", opened.append)
+    consent._engine(made)
+    assert make_url(opened[0]).password == "s3cr:et/@"

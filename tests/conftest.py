@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 # Fixtures of every tier: pytest finds them here.
-from tests.postgresql import _ledger_databases, empty_postgresql_url, postgresql_server, postgresql_url
+from tests.postgresql import empty_postgresql_url, ledger_databases, postgresql_server, postgresql_url
 
-__all__ = ("_ledger_databases", "empty_postgresql_url", "postgresql_server", "postgresql_url")
+__all__ = ("empty_postgresql_url", "ledger_databases", "postgresql_server", "postgresql_url")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -257,7 +257,7 @@ _EMPTY = """DO $$ DECLARE one record; BEGIN
 
 
 @pytest.fixture(scope="session")
-def _ledger_databases(postgresql_server: Server) -> LedgerDatabases:
+def ledger_databases(postgresql_server: Server) -> LedgerDatabases:
     return LedgerDatabases(postgresql_server)
 
 
@@ -270,7 +270,7 @@ def empty_postgresql_url(postgresql_server: Server) -> Iterator[str]:
 
 
 @pytest.fixture
-def postgresql_url(_ledger_databases: LedgerDatabases) -> Iterator[str]:
+def postgresql_url(ledger_databases: LedgerDatabases) -> Iterator[str]:
     """The address of a database of the consent service's newest schema, without a row."""
-    yield _ledger_databases.take()
-    _ledger_databases.give_back()
+    yield ledger_databases.take()
+    ledger_databases.give_back()

@@ -13,14 +13,16 @@ from sqlalchemy import Engine, MetaData, text
 
 from consent.door.store import DoorStore, KnownGrant, Narrowed, Noted, Withdrawn
 from consent.errors import LedgerConflict, MessageError, StaleMessage
+from consent.grant.act import Pause, Resume, VerifiedAct
 from consent.grant.use import Reason
-from consent.grant.withdrawal import VerifiedWithdrawal
+from consent.grant.withdrawal import NOTED_SECONDS, VerifiedWithdrawal
 from consent.holder import journal, tables
 from consent.holder.journal import Journal, Recorded, Use
 from consent.holder.limits import FREQUENCY, MAX_USES, Limits
 from consent.holder.link_store import LinkNotice, LinkStore
 from consent.holder.records import LeafRecord
-from consent.holder.schema import open_engine, upgrade
+from consent.holder.schema import downgrade, open_engine, upgrade
+from consent.holder.told_acts import ActNoted, Taken, ToldActs
 from consent.ledger.leaf import Kind
 from identity.codec import base64url
 from identity.keys.signer import SoftwareSigner
@@ -284,3 +286,74 @@ def test_a_row_reads_its_own_releases(store: Journal) -> None:
     record(store, use(2, row_key="2"))
     assert [entry.use_id for entry in store.of_row("1")] == ["use-1"]
     assert store.of_row("3") == []
+
+
+def test_migrations_go_both_ways_and_take_along_what_is_stored(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    upgrade(engine, to="0001")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO release "
+            "(use_id, use_request_hash, grant_id, counter, service, row_key, at, attributes, outcome) "
+            "VALUES ('u', 'h', 'g', 2, 's', '1', 7, '[\"a\"]', 'released')"
+        )
+        connection.exec_driver_sql("INSERT INTO link_notice (handle, at) VALUES ('l', 5)")
+    for _ in range(2):
+        upgrade(engine)
+        assert [entry.time for entry in Journal(engine, Clock(float(NOW))).of_row("1")] == [7], "shown as before"
+        assert LinkStore(engine).notices("l") == [LinkNotice("link", 5, None)]
+        downgrade(engine, to="0001")
+    assert count(engine, "release") == 1
+    downgrade(engine, to="base")
+    engine.dispose()
+
+
+def test_the_highest_act_holds_and_a_known_grants_acts_last(engine: Engine, store: Journal, clock: Clock) -> None:
+    acts = ToldActs(engine)
+    pause = VerifiedAct("j", GRANT_ID, NOW, 2, Pause(), KEY, "d")
+    assert acts.tell(pause, now=NOW) == ActNoted()
+    assert record(store, use(1)).reasons == (Reason("paused"),)
+    assert acts.tell(replace(pause, number=1, deed=Resume()), now=NOW) == Taken(True, 2)
+    clock.now = float(NOW + 2 * NOTED_SECONDS)
+    acts.tell(replace(pause, grant_id=base64url.encode(bytes(16))), now=int(clock.now))
+    late = use(2, release_before=int(clock.now) + 5)
+    assert record(store, late).reasons == (Reason("paused"),)
+    assert acts.tell(replace(pause, number=3, deed=Resume()), now=NOW) == Taken(False, 3)
+    assert record(store, use(3, release_before=int(clock.now) + 5)).reasons == ()
+
+
+def test_a_noted_act_is_forgotten_after_a_year(engine: Engine, clock: Clock) -> None:
+    acts = ToldActs(engine)
+    acts.tell(VerifiedAct("j", GRANT_ID, NOW, 2, Pause(), KEY, "d"), now=NOW)
+    other = VerifiedAct("j", base64url.encode(bytes(16)), NOW, 2, Pause(), KEY, "d")
+    acts.tell(other, now=NOW + NOTED_SECONDS - 1)
+    assert count(engine, "told_act") == 2
+    acts.tell(other, now=NOW + NOTED_SECONDS)
+    assert count(engine, "told_act") == 1
+
+
+def test_no_release_after_a_pause_was_acknowledged(engine: Engine, store: Journal, clock: Clock) -> None:
+    """Releases race with a pause: whatever begins after its answer is refused."""
+    acts, acknowledged = ToldActs(engine), threading.Event()
+    record(store, use(1))
+    late: list[Recorded] = []
+    early: list[Recorded] = []
+
+    def release(start: int) -> None:
+        for number in range(start, start + 20):
+            after = acknowledged.is_set()
+            (late if after else early).append(record(store, use(number)))
+
+    def pause() -> None:
+        while len(early) < 10:
+            pass
+        assert acts.tell(VerifiedAct("j", GRANT_ID, NOW, 1, Pause(), KEY, "d"), now=NOW) == Taken(True, 1)
+        acknowledged.set()
+
+    threads = [threading.Thread(target=release, args=(start,)) for start in (100, 200)]
+    threads.append(threading.Thread(target=pause))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert early and all(one.reasons == (Reason("paused"),) for one in late)

@@ -9,10 +9,6 @@ import logging
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from consent.errors import ConsentError
-
 ROUND_SECONDS = 1.0
 
 _log = logging.getLogger("atorga.consent")
@@ -44,7 +40,7 @@ class Bookkeeping:
         for step in self._rounds:
             try:
                 step()
-            except (ConsentError, SQLAlchemyError, OSError) as fault:
+            except Exception as fault:  # noqa: BLE001  # whatever a step trips over, the others go on
                 # The text of such a fault may quote a statement's values.
                 _log.error("bookkeeping: a step failed (%s); trying again", type(fault).__name__)
 

@@ -14,10 +14,8 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 import httpx
-from sqlalchemy.exc import SQLAlchemyError
 
 from consent import spec
-from consent.errors import ConsentError
 from consent.ledger.feed import FeedStore
 from consent.service.catalogue import Catalogue
 from consent.service.feeding import Feeding
@@ -91,7 +89,7 @@ class FeedDelivery:
                         leads = self._leads()
                         await asyncio.to_thread(self._feeding.round, leads)
                         numbers = await asyncio.to_thread(self._targets) if leads else {}
-                    except (ConsentError, SQLAlchemyError, OSError) as fault:
+                    except Exception as fault:  # noqa: BLE001  # the next look makes it good
                         _log.error("feed: a round failed (%s); trying again", type(fault).__name__)
                         continue
                     for number, party in numbers.items():
@@ -118,10 +116,11 @@ class FeedDelivery:
         while self._leads():
             try:
                 taken = await self._send_next(client, number, party)
-            except (ConsentError, SQLAlchemyError, OSError, FetchError, httpx.HTTPError, TimeoutError) as fault:
+            except Exception as fault:  # noqa: BLE001  # whatever it is, it is this target's alone
                 failures += 1
                 # Not the address, and not what was sent.
-                _log.warning("feed: %s did not take it (%s)", party, str(fault) or type(fault).__name__)
+                told = str(fault) if isinstance(fault, FetchError) else type(fault).__name__
+                _log.warning("feed: %s did not take it (%s)", party, told)
                 await asyncio.sleep(self.pause(failures))
                 continue
             failures = 0

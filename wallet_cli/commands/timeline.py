@@ -86,7 +86,7 @@ def _journals(work: Errand) -> Journals:
 def _show(work: Errand, entries: list[Entry], used: dict[tuple[str, int, int | None], Usage]) -> None:
     if not entries:
         work.say("timeline.empty")
-    for entry in sorted(entries, key=lambda one: (one.milliseconds, one.counter)):
+    for entry in sorted(entries, key=lambda one: one.order):
         _say(work, entry, used.get((entry.grant_id, entry.counter, entry.leaf_index)))
 
 

@@ -87,6 +87,11 @@ class Entry:
         return self.milliseconds // 1000
 
     @property
+    def order(self) -> tuple[int, bool, int, int]:
+        """When it happened; of one instant, as it is logged."""
+        return self.milliseconds, self.leaf_index is None, self.leaf_index or 0, self.counter
+
+    @property
     def attributes(self) -> tuple[str, ...]:
         return tuple(str(name) for name in self.event.get("attributes", ()))
 

@@ -97,7 +97,7 @@ def usages(
     written = {(one.grant_id, one.counter): one for one in releases}
     counted: dict[str, int] = {}
     found = []
-    for entry in sorted(entries, key=lambda one: (one.milliseconds, one.counter)):
+    for entry in sorted(entries, key=lambda one: one.order):
         if entry.kind not in _KINDS:
             continue
         grant = grants.get(entry.grant_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from consent.caller.nonces import Nonces
 from consent.caller.proof import verify_proof
 from consent.errors import ConsentError
 from consent.grant.detail import AuthorizationDetail, Frequency, Term
+from consent.grant.notice import BasisRequest, sign_basis_request
 from consent.grant.request import ConsentRequest, sign_request
-from consent.grant.use import UseRequest, sign_use_request
+from consent.grant.use import UseRequest, seal_subject, sign_use_request
 from consent.grant.withdrawal import verify_withdrawal
 from consent.holder.link import open_link
 from consent.ledger.grants import GrantStore
@@ -33,6 +34,7 @@ from consent.service.logbook import LogSettings
 from consent.service.office import open_office
 from consent.service.operator import Operator
 from identity.codec import base64url, jcs
+from identity.envelope import jws
 from identity.formats.sd_jwt_vc.verify import verify
 from identity.keys.agreement import AgreementPrivateKey
 from identity.keys.ed25519 import Ed25519Signer
@@ -40,6 +42,7 @@ from identity.keys.keyed_hash import InProcessKeyedHash
 from identity.openid4vp import client_metadata, dcql
 from identity.openid4vp import request as openid4vp
 from identity.openid4vp.check import check_presentation
+from identity.trust.bases import Basis, VerifiedBases, sign_bases, verify_bases
 from identity.trust.issuers import IssuerTrust
 from tests.unit.wallet_cli.city import (
     CONSENT,
@@ -49,6 +52,7 @@ from tests.unit.wallet_cli.city import (
     PAIRWISE,
     PERSON_ID,
     PORTAL,
+    REGISTRY,
     City,
     body,
     party,
@@ -74,6 +78,7 @@ class Permissions:
     links: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Link key thumbprint → the claims that were presented."""
     withdrawals: dict[str, list[str]] = field(default_factory=lambda: {"holder": [], "service": []})
+    approved: list[Basis] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.hpke = AgreementPrivateKey.generate()
@@ -91,6 +96,7 @@ class Permissions:
             claim_hash=InProcessKeyedHash({SCOPE: secrets.token_bytes(32)}),
             make_jar=self.make_jar,
             check_presentation=self.check,
+            bases=self.bases,
         )
         self.office.start()
         self._runner = asyncio.Runner()
@@ -101,6 +107,7 @@ class Permissions:
         self.city.answer("GET", f"{HOLDER}/journal", self._journal)
         self.city.answer("POST", f"{HOLDER}/withdrawals", lambda request: self._door("holder", request))
         self.city.answer("POST", f"{PORTAL}/withdrawals", lambda request: self._door("service", request))
+        self.city.answer("GET", f"{REGISTRY}/bases", lambda _: httpx.Response(200, text=self.bases().compact))
         self.declare(self.data_declaration(), self.purpose_declaration())
 
     def _clock(self) -> float:
@@ -238,6 +245,50 @@ class Permissions:
         assert answer.status_code == 201, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    # ── access that rests on law ─────────────────────────────────────────────────────────────
+
+    def bases(self) -> VerifiedBases:
+        """As the registry signs them now."""
+        signing, now = self.city.pki.registry_signer(), int(self.city.now)
+        claims = {
+            "iss": party("registry"), "version": 1, "iat": now - 10, "exp": now + DAY,
+            "bases": [one.to_json() for one in self.approved],
+        }  # fmt: skip
+        compact = sign_bases(claims, signing.signer(), signing.chain())
+        return verify_bases(compact, anchors=[self.city.pki.root("registry").chain()[0]], now=now)
+
+    def approve(self, **changes: Any) -> Basis:
+        """A basis that lets social services audit, and its declaration."""
+        declared = self.purpose_declaration(
+            id="tax-audit", procedure="tax-audit", legal_basis="legal-obligation", datatypes=(INCOME,)
+        )
+        compact = self.signed(declared)
+        self._post("/declarations", compact)
+        basis = Basis(
+            "tax-audit@1", jws.digest(compact), declared.iss, frozenset(declared.holders),
+            {"en": "Tax Act, article 93", "ca": "Llei tributària, article 93"}, "the data protection officer",
+            False, True, int(self.city.now) - DAY, int(self.city.now) + 30 * DAY,
+        )  # fmt: skip
+        self.approved.append(replace(basis, **changes))
+        return self.approved[-1]
+
+    def access_by_law(self, mailboxes: Sequence[str]) -> bool:
+        """Whether the consent service lets it pass; the data holder releases."""
+        now, request_id = int(self.city.now), base64url.encode(secrets.token_bytes(16))
+        service, holder = party("social-services"), party("hacienda")
+        request = BasisRequest(
+            service, holder, request_id, now, now + 60, "tax-audit@1", "tax-audit", PURPOSE, (INCOME,),
+            seal_subject(self.hpke.public, service=service, request_id=request_id, subject={"x": "y"}), False, None,
+            AgreementPrivateKey.generate().public,
+        )  # fmt: skip
+        signed = sign_basis_request(request, self.city.keys["social-services"])
+        body = {"basis_request": signed, "mailboxes": list(mailboxes)}
+        decided = self.office.duties.noticing.notify(self.city.registry().party(holder, now=now), body)
+        if decided.allowed:
+            notice_id = str(jws.parse(decided.answer).claims()["notice_id"])
+            self.release(notice_id, 0)
+        return decided.allowed
 
     # ── a use, and its release ───────────────────────────────────────────────────────────────
 

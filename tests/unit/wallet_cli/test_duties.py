@@ -17,7 +17,7 @@ from tests.unit.wallet_cli.city import CONSENT, HOLDER, City, body, party, probl
 from tests.unit.wallet_cli.conftest import Result, Wallet
 from tests.unit.wallet_cli.consenting import DAY, HOUSEHOLD, INCOME, PURPOSE, Permissions
 from tests.unit.wallet_cli.issuing import SECRETS, IssuerScript
-from wallet_cli.store import database, oppositions
+from wallet_cli.store import consents, database, oppositions
 
 SOCIAL = "The social-services"
 
@@ -144,6 +144,65 @@ def test_an_objection_that_is_not_in_the_record(
     city.answer("GET", f"{CONSENT}/me/timeline", permissions.twisted(hidden))
     resident.now = city.now = city.now + 120
     refused(resident.run("timeline", "--json"), "timeline_gap")
+
+
+# ── access that rests on law ─────────────────────────────────────────────────────────────────
+
+
+def mailbox_of_link(wallet: Wallet) -> str:
+    secret = wallet.passphrase_file.read_bytes().strip()
+    with database.opened(wallet.folder, lambda: secret) as store:
+        (link,) = consents.links(store)
+        assert link.registered == party("consent")
+        return link.mailbox
+
+
+def test_an_access_by_law_beside_the_uses(resident: Wallet, permissions: Permissions, grant_id: str) -> None:
+    """The mailbox of the holder link is how the consent service knows whom to tell."""
+    permissions.approve()
+    assert permissions.access_by_law([mailbox_of_link(resident)])
+    result = resident.run("timeline", "--json")
+    assert result.code == 0, result.err
+    one = result.json["usage"][-1]
+    assert one["basis"]["kind"] == "law" and one["basis"]["law"]["en"] == "Tax Act, article 93"
+    assert one["released"] is True and one["what"] == [INCOME]
+    assert "READ YOUR DATA BECAUSE A LAW SAYS SO" in result.err
+    assert "You were not asked. The law: Tax Act, article 93" in result.err
+    assert (result.json["totals"][0]["by_consent"], result.json["totals"][0]["by_law"]) == (2, 1)
+    assert "article 93" in resident.run("--lang", "ca", "timeline").out
+    no_plaintext(resident, "Tax Act", "tax-audit")
+
+
+def test_an_objection_stops_it(resident: Wallet, permissions: Permissions, city: City, grant_id: str) -> None:
+    permissions.approve()
+    assert resident.run("consent", "oppose", "--service", SOCIAL).code == 0
+    assert not permissions.access_by_law([mailbox_of_link(resident)])
+    assert resident.run("consent", "withdraw", "--all").code == 0
+    assert resident.run("timeline").code == 0
+
+
+def test_a_release_by_law_that_nobody_wrote_down(
+    resident: Wallet, permissions: Permissions, city: City, grant_id: str
+) -> None:
+    """The consent service hides the notice; the data holder's journal has the release."""
+    permissions.approve()
+    assert permissions.access_by_law([mailbox_of_link(resident)])
+
+    def hidden(value: dict[str, Any]) -> None:
+        value["items"] = [one for one in value["items"] if one["kind"] != "notice"]
+
+    city.answer("GET", f"{CONSENT}/me/timeline", permissions.twisted(hidden))
+    refused(resident.run("timeline", "--json"), "release_without_use")
+
+
+def test_a_basis_that_the_list_does_not_have(
+    resident: Wallet, permissions: Permissions, city: City, grant_id: str
+) -> None:
+    """The consent service lets pass what nobody approved."""
+    permissions.approve()
+    assert permissions.access_by_law([mailbox_of_link(resident)])
+    permissions.approved.clear()
+    refused(resident.run("timeline", "--json"), "unapproved_basis")
 
 
 # ── erasure ──────────────────────────────────────────────────────────────────────────────────

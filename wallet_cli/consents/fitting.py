@@ -30,7 +30,9 @@ def detail_of(grant: HeldGrant) -> AuthorizationDetail:
 def check(store: Store, grant: HeldGrant, kind: Kind, event: Mapping[str, Any], *, at: int) -> None:
     """Raises ConsentRefused ``proof_refused``. ``at``: the event's time."""
     detail = detail_of(grant)
-    _same(event, "service", grant.service)
+    # A grant for any accredited service is used by others too; its leaves go on under its own service's number.
+    if detail.grantee is None or kind is not Kind.USE:
+        _same(event, "service", grant.service)
     _same(event, "purpose", detail.purpose)
     if kind is Kind.GRANT:
         _same(event, "grant_hash", jws.digest(grant.grant_jws))
@@ -58,7 +60,7 @@ def check_leaf(
     if not leaf.flags & DAY_ONLY and leaf.minute < at // 60:
         raise ConsentRefused("proof_refused", f"{_WHAT}: the leaf is dated before the event")
     if not leaf.grouped:
-        numbers.require(leaf, event)
+        numbers.require(leaf, event if grant is None else {**event, "service": grant.service})
 
 
 def _check_use(

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from consent.errors import ConsentError
-from consent.grant.detail import AuthorizationDetail, Term
+from consent.grant.act import Amend, Deed, Pause, sign_act
+from consent.grant.detail import AuthorizationDetail, Grantee, Term
 from consent.grant.grant import sign_grant
 from consent.grant.request import ConsentRequest, VerifiedRequest, sign_request
 from consent.grant.withdrawal import sign_withdrawal
@@ -22,7 +23,8 @@ from wallet_cli.consents import fitting
 from wallet_cli.consents.numbers import Numbers
 from wallet_cli.errors import ConsentRefused, NetworkError
 from wallet_cli.network import Network
-from wallet_cli.store import consents, database
+from wallet_cli.store import acts, consents, database
+from wallet_cli.store.acts import OwnAct
 from wallet_cli.store.consents import HeldGrant
 from wallet_cli.store.database import Store
 
@@ -233,3 +235,51 @@ def test_a_leaf_that_says_the_same(changes: dict[str, Any]) -> None:
 def test_a_leaf_that_says_something_else(changes: dict[str, Any]) -> None:
     with pytest.raises((ConsentRefused, ConsentError)):
         fitting.check_leaf(leaf(**changes), Kind.USE, USED, NUMBERS, HELD, at=NOW + 10)
+
+
+# ── acts, and grants for others too ──────────────────────────────────────────────────────────
+
+
+def acted(store: Store, deed: Deed) -> str:
+    """An act of this wallet; its digest."""
+    signed = sign_act(GRANT_ID, 1, deed, consent=HELD.consent, signer=KEY, now=NOW, random=bytes)
+    with store.transaction():
+        acts.save_act(store, OwnAct("j", GRANT_ID, 1, deed.verb, signed, NOW, None))
+    return jws.digest(signed)
+
+
+def test_an_act_of_this_wallet(store: Store) -> None:
+    digest = acted(store, Pause())
+    fitting.check(store, HELD, Kind.PAUSE, {**USED, "act_hash": digest}, at=NOW)
+
+
+@pytest.mark.parametrize(("kind", "hash_"), [(Kind.PAUSE, "foreign"), (Kind.RESUME, None)], ids=["hash", "verb"])
+def test_an_act_that_this_wallet_did_not_make_so(store: Store, kind: Kind, hash_: str | None) -> None:
+    digest = acted(store, Pause())
+    with pytest.raises(ConsentRefused):
+        fitting.check(store, HELD, kind, {**USED, "act_hash": hash_ or digest}, at=NOW)
+
+
+@pytest.mark.parametrize("change", [{"attributes": [INCOME, HOUSEHOLD]}, {"not_after": NOW + 999}])
+def test_a_narrowing_that_says_something_else(store: Store, change: dict[str, Any]) -> None:
+    detail = replace(fitting.detail_of(HELD), not_after=NOW + 500)
+    event = {**USED, "act_hash": acted(store, Amend(detail)), "not_after": NOW + 500}
+    fitting.check(store, HELD, Kind.AMEND, event, at=NOW)
+    with pytest.raises(ConsentRefused):
+        fitting.check(store, HELD, Kind.AMEND, {**event, **change}, at=NOW)
+
+
+def test_another_service_uses_only_what_is_for_any_accredited_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = {**USED, "service": "urn:atorga:party:portal"}
+    leaf = Leaf(Kind.USE, 0, bytes(16), 2, 3, 5, NOW // 60, 2, 0, 0, bytes(32))
+    with pytest.raises(ConsentRefused):
+        fitting.check(store, HELD, Kind.USE, used, at=NOW + 10)
+    wide = replace(fitting.detail_of(HELD), grantee=Grantee("urn:atorga:accreditation:1", "urn:atorga:party:bcn"))
+    monkeypatch.setattr(fitting, "detail_of", lambda _: wide)
+    fitting.check(store, HELD, Kind.USE, used, at=NOW + 10)
+    # Its leaf goes on under the number of the service that the grant names.
+    fitting.check_leaf(leaf, Kind.USE, used, NUMBERS, HELD, at=NOW)
+    with pytest.raises(ConsentRefused):
+        fitting.check_leaf(replace(leaf, service=9), Kind.USE, used, NUMBERS, HELD, at=NOW)

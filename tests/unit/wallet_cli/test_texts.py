@@ -126,3 +126,15 @@ def test_help_is_in_the_persons_language(language: str) -> None:
     assert shown.startswith(CATALOGUES[language]["help.usage"])
     if language != "en":
         assert not re.search(r"\b(usage|options|arguments|show this)\b", shown)
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_sentences_are_short(language: str) -> None:
+    """For a resident of seventy: at most twenty words from one full stop, colon or semicolon to the next."""
+    long = {
+        key
+        for key, text in CATALOGUES[language].items()
+        for sentence in re.split(r"[.!?:;]\s+|\n", text)
+        if len(sentence.split()) > 20
+    }
+    assert not long

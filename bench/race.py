@@ -76,20 +76,22 @@ def race(city: RaceCity, store: str, plan: Plan) -> tuple[Outcome, list[str]]:
         began = time.monotonic()
         grants = give(clients, accounts)
         say(f"{len(grants)} grants given in {time.monotonic() - began:.0f} s, by {plan.clients} clients, on {store}")
-        counts, lost_at = run_race(city, clients, grants, ended, plan)
+        counts, outage = run_race(city, clients, grants, ended, plan)
     finally:
         for client in clients:
             client.end()
-    outcome, faults = judge(city, store, counts, lost_at)
+    outcome, faults = judge(city, store, counts, outage)
     say(_told(counts, outcome))
     found = city.audit()
     say("atorga audit: everything held" if found is None else f"atorga audit: {found}")
     return outcome, faults + ([] if found is None else ["atorga audit refuses the log of the race"])
 
 
-def judge(city: RaceCity, store: str, counts: Sequence[Counts], lost_at: int | None) -> tuple[Outcome, list[str]]:
+def judge(
+    city: RaceCity, store: str, counts: Sequence[Counts], outage: tuple[int, int] | None
+) -> tuple[Outcome, list[str]]:
     uses = [use for one in counts for use in one.uses]
-    ended = in_force([one for client in counts for one in client.withdrawals], lost_at)
+    ended = in_force([one for client in counts for one in client.withdrawals], outage)
     leaves = city.leaves()
     found = {
         "by the clock": begun_after(uses, ended),

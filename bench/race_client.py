@@ -249,7 +249,7 @@ class Client:
             self.promised.append((given, attribute))
         mask = ALL if attribute is None else 1 << DATATYPES.index(attribute)
         grant_id = base64url.decode(given.grant_id)
-        self.counts.withdrawals.append(Withdrawal(grant_id, mask, acknowledged, int(last["counter"]), proven))
+        self.counts.withdrawals.append(Withdrawal(grant_id, mask, acknowledged, int(last["counter"]), proven, sent))
         self.counts.promised += "proof" not in first
         await self._refused_from_now(given, attribute, sent, acknowledged)
 

@@ -86,9 +86,9 @@ def give(clients: Sequence[Worker], accounts: Sequence[Account]) -> list[Given]:
 
 def run_race(
     city: RaceCity, clients: Sequence[Worker], grants: Sequence[Given], ended: int, plan: Plan
-) -> tuple[list[Counts], int | None]:
-    """What the clients saw, and when the services were killed (monotonic nanoseconds)."""
-    lost_at = None
+) -> tuple[list[Counts], tuple[int, int] | None]:
+    """What the clients saw, and from when to when the services were dead (monotonic nanoseconds)."""
+    outage = None
     began = time.monotonic()
     for client in clients:
         client.send((grants, ended))
@@ -103,10 +103,11 @@ def run_race(
         lost_at = time.monotonic_ns()
         city.restore_backup()
         city.start_all()
+        outage = lost_at, time.monotonic_ns()
         say(f"both services were killed, a copy {time.monotonic() - taken:.0f} s old was put back, both were started")
     for client in clients:
         client.may_end.set()
-    return [client.receive() for client in clients], lost_at
+    return [client.receive() for client in clients], outage
 
 
 def _until(clients: Sequence[Worker], withdrawals: float) -> None:

@@ -28,14 +28,18 @@ class Withdrawal:
     """Of its event; 0 where it is not known."""
     proven: int = 0
     """When its proof came; 0 = there was the log's promise only."""
+    sent: int = 0
 
 
-def in_force(ended: Iterable[Withdrawal], lost_at: int | None) -> list[Withdrawal]:
+def in_force(ended: Iterable[Withdrawal], outage: tuple[int, int] | None) -> list[Withdrawal]:
     """What was only promised when an old copy of the database was put back is in neither database nor log: the
-    resident, who holds the promise, said it again, and from then on it counts."""
+    resident, who holds the promise, said it again, and from then on it counts.
+
+    ``outage``: when the services were killed, and when they were there again.
+    """
     kept = []
     for one in ended:
-        if lost_at is None or one.acknowledged > lost_at or 0 < one.proven < lost_at:
+        if outage is None or one.sent > outage[1] or 0 < one.proven < outage[0]:
             kept.append(one)
         elif one.proven:
             kept.append(replace(one, acknowledged=one.proven))

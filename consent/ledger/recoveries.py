@@ -73,7 +73,8 @@ class RecoveryStore:
         """Sends the key of a recovery away and gives the account to ``thumbprint``, in full.
 
         Raises NotKnown, LedgerConflict: ``recovered`` where the key that asks was not full when the
-        recovery began, ``done`` where nothing waits any more.
+        recovery began, ``done`` where nothing waits any more: once the present key is full, whoever had
+        the account before is a stranger, whatever it cancelled in its day.
         """
         with self._engine.begin() as connection:
             _hold(connection, account)
@@ -88,6 +89,9 @@ class RecoveryStore:
             if recovery.thumbprint == thumbprint or full_after > recovery.since:
                 raise LedgerConflict("recovered")
             if recovery.state == WAITING and now >= recovery.full_after:
+                raise LedgerConflict("done")
+            present = connection.execute(_PRESENT, {"account": account}).one()
+            if present[0] != thumbprint and present[1] <= now:
                 raise LedgerConflict("done")
             connection.execute(
                 text("UPDATE account_key SET refused = true WHERE thumbprint = :thumbprint AND account = :account"),
@@ -205,6 +209,7 @@ def _read(row: Any) -> StoredRecovery:
     return StoredRecovery(bytes(row[0]), *row[1:])
 
 
+_PRESENT = text("SELECT thumbprint, full_after FROM account WHERE number = :account")
 _RECOVERY = "recovery_id, thumbprint, since, full_after, state"
 _KEY = text(
     "SELECT account, account_jwk, view_jwk, full_after, refused FROM account_key WHERE thumbprint = :thumbprint"

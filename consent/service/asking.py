@@ -15,6 +15,7 @@ from consent.ledger.leaf import Kind
 from consent.ledger.requests import RequestStore, StoredRequest
 from consent.service.catalogue import Catalogue
 from consent.service.entries import EntryMaker
+from consent.service.granting import require_full
 from consent.service.operator import Operator
 from consent.service.parties import Parties
 from consent.service.path_id import path_id
@@ -138,7 +139,12 @@ class Asking:
         return mailbox
 
     def close_mailbox(self, account: StoredAccount, body: Mapping[str, Any]) -> str:
-        """Raises MessageError, NotKnown."""
+        """Raises MessageError, NotKnown, NotAllowed while the account waits after a recovery.
+
+        Notices of accesses by law, and oppositions to them, find their resident by mailboxes: who may be
+        sent away again must not have them closed.
+        """
+        require_full(account, self._operator.now)
         mailbox = _mailbox(body)
         if not self._store.remove_mailbox(base64url.decode(mailbox), account.number):
             raise NotKnown("unknown_mailbox")

@@ -208,6 +208,6 @@ def limits_of(detail: AuthorizationDetail) -> dict[str, Any]:
 
 
 def require_full(account: StoredAccount, now: int) -> None:
-    """Raises NotAllowed while a recovered account may not yet give or resume (DESIGN §7)."""
+    """Raises NotAllowed while a recovered account may not yet give, resume, or undo what protects (DESIGN §7)."""
     if now < account.full_after:
         raise NotAllowed("recovered", f"account: recovered; it may give and resume from {account.full_after} on")

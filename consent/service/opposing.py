@@ -9,6 +9,7 @@ from consent.ledger.accounts import StoredAccount
 from consent.ledger.leaf import Kind
 from consent.ledger.notices import NoticeStore, StoredOpposition
 from consent.service.catalogue import Catalogue
+from consent.service.granting import require_full
 from consent.service.operator import Operator
 from consent.service.parties import Parties
 from consent.service.path_id import path_id
@@ -83,7 +84,8 @@ class Opposing:
         }
 
     def end(self, account: StoredAccount, opposition_id: str) -> dict[str, Any]:
-        """Raises NotKnown."""
+        """Raises NotKnown, NotAllowed while the account waits after a recovery: it opens what was closed."""
+        require_full(account, self._operator.now)
         raw = path_id(opposition_id)
         if raw is None or not self._store.end_opposition(raw, account.number):
             raise NotKnown("unknown_opposition")

@@ -8,7 +8,7 @@ from consent.ledger.accounts import RECOVERY_SECONDS
 from consent.ledger.recoveries import MAX_KEYS
 from identity.codec import base64url
 from identity.errors import CredentialError
-from tests.consent_city import NOW, Clock, ConsentCity, Wallet
+from tests.consent_city import NOW, SERVICE, Clock, ConsentCity, Wallet
 
 HOUR = 3_600
 
@@ -158,6 +158,34 @@ def test_a_full_wallet_retires_the_one_before(wallet: Wallet) -> None:
     assert wallet.call("DELETE", f"/me/recoveries/{newest['recovery_id']}").status_code == 401
     assert full_after(wallet) == int(city.clock()) + RECOVERY_SECONDS
     assert found.call("DELETE", f"/me/recoveries/{newest['recovery_id']}").status_code == 200
+
+
+def test_a_cancellation_is_no_way_back(wallet: Wallet) -> None:
+    """What the lost wallet cancelled in its day does not bring it back once another key is full."""
+    city = wallet.city
+    takes(wallet)
+    [cancelled] = recoveries(wallet)
+    path = f"/me/recoveries/{cancelled['recovery_id']}"
+    assert wallet.call("DELETE", path).status_code == 200
+    assert wallet.call("DELETE", path).status_code == 200, "the same again changes nothing"
+    found = takes(wallet)
+    later(city, RECOVERY_SECONDS)
+    assert may_give(found)
+    assert wallet.call("DELETE", path).json() == {"error": "done"}
+    assert wallet.call("GET", "/me/grants").status_code == 401 and may_give(found)
+
+
+def test_who_waits_undoes_nothing_that_protects(wallet: Wallet) -> None:
+    mailbox = {"mailbox": base64url.encode(bytes(16))}
+    assert wallet.call("POST", "/me/mailboxes", mailbox).status_code == 201
+    opposition = {"service": SERVICE, "purpose": None, "holder": None}
+    path = f"/me/oppositions/{wallet.call('POST', '/me/oppositions', opposition).json()['opposition_id']}"
+    thief = takes(wallet)
+    for answer in (thief.call("DELETE", "/me/mailboxes", mailbox), thief.call("DELETE", path)):
+        assert (answer.status_code, answer.json()["error"]) == (403, "recovered")
+    later(wallet.city, RECOVERY_SECONDS)
+    assert thief.call("DELETE", "/me/mailboxes", mailbox).status_code == 200
+    assert thief.call("DELETE", path).status_code == 200
 
 
 def test_the_same_key_again_does_not_begin_anew(wallet: Wallet) -> None:

@@ -55,6 +55,15 @@ class _Case:
     def request(self) -> BasisRequest:
         return self.verified.request
 
+    @property
+    def spends(self) -> bytes:
+        """What nobody uses twice: the request's id, which its service draws. Of one that was released already
+        its hash: a service that draws an id again would else have an access that is never logged.
+        """
+        if self.spooled is None:
+            return base64url.decode(self.request.id)
+        return base64url.decode(self.verified.digest)
+
 
 class Noticing:
     def __init__(
@@ -100,7 +109,7 @@ class Noticing:
         held = self._held.find(number, case.request.id, now=now)
         if held is not None and held.request_hash == case.verified.digest:
             return Decided(True, held.answer)
-        if self._store.was_seen(case.request.service, base64url.decode(case.request.id)):
+        if self._store.was_seen(case.request.service, case.spends):
             return self._deny(case, REPLAYED)
         # 4
         found = self._basis(case, now)
@@ -178,7 +187,8 @@ class Noticing:
         request = case.request
         made = make_unlinked(
             Kind.NOTICE,
-            at=self._operator.milliseconds,
+            # When it was released, not when it was told: the log's own minute says that.
+            at=self._operator.milliseconds if case.spooled is None else case.spooled.time * 1_000,
             codes=self._catalogue.codes(request.service, request.purpose),
             view_keys=self._store.accounts_of(case.mailboxes),
             random=self._operator.random,
@@ -194,7 +204,7 @@ class Noticing:
             service=request.service,
             holder=case.holder.id,
             purpose=request.purpose,
-            jti=base64url.decode(request.id),
+            jti=case.spends,
             at=now,
             late_seconds=None if case.spooled is None else max(0, now - case.spooled.time),
             visible_from=request.visible_from,

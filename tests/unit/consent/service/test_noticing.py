@@ -23,6 +23,7 @@ from consent.grant.notice import (
 )
 from consent.grant.opening import open_event
 from consent.grant.spooled_notice import SpooledNotice, sign_spooled
+from consent.ledger.event import parse_time
 from consent.ledger.leaf import Kind
 from consent.ledger.proof import verify_event_proof
 from consent.procedure.declaration import sign_declaration
@@ -331,7 +332,8 @@ def test_what_was_released_from_the_spool_is_delivered_late_and_counted(law: Con
     assert wallet.call("POST", "/me/oppositions", {"service": SERVICE, "purpose": None, "holder": None}).is_success
     clock.now += 3_600
     answer = notify(law, request, spooled=statement)
-    assert isinstance(read(law, answer, request), NoticeAllow)
+    allow = read(law, answer, request)
+    assert isinstance(allow, NoticeAllow) and parse_time(allow.event["time"]) == NOW * 1_000, "when it was released"
     assert [one["kind"] for one in items(wallet)] == ["oppose", "notice"]
     assert law.get("/statistics").json() == {
         "notices": 1, "late_notices": 1, "late": [{"holder": HOLDER, "count": 1, "longest_seconds": 3_600}],
@@ -340,6 +342,26 @@ def test_what_was_released_from_the_spool_is_delivered_late_and_counted(law: Con
     assert notify(law, request, spooled=statement).text == answer.text
     clock.now += 10
     assert denied(law, request, spooled=statement) == ("replayed",)
+
+
+def test_a_spooled_release_is_logged_whatever_id_its_service_drew(law: ConsentCity, wallet: Wallet) -> None:
+    """A service that draws an id twice would else have an access that nobody logs and nobody counts."""
+    logged = asked(law)
+    assert isinstance(read(law, notify(law, logged), logged), NoticeAllow)
+    another = asked(law, id=logged.request.id)
+    assert denied(law, another) == ("replayed",)
+    assert isinstance(read(law, notify(law, another, spooled=spooled(law, another)), another), NoticeAllow)
+    assert law.get("/statistics").json()["late_notices"] == 1 and len(items(wallet)) == 2
+
+
+def test_a_release_whose_first_notice_got_no_answer_is_logged_as_late(law: ConsentCity, wallet: Wallet) -> None:
+    request = asked(law)
+    statement = spooled(law, request)
+    assert notify(law, request).status_code == 200
+    assert isinstance(law.clock, Clock)
+    law.clock.now += 6
+    assert isinstance(read(law, notify(law, request, spooled=statement), request), NoticeAllow)
+    assert law.get("/statistics").json()["late_notices"] == 1
 
 
 def test_a_spooled_statement_is_the_data_holders_own_about_this_request(law: ConsentCity) -> None:

@@ -139,6 +139,19 @@ def test_the_same_order_again_makes_no_second_leaf(city: ConsentCity, wallet: Wa
     assert send(city, *by(other, *PEOPLE[:2])).json() == {"error": "replayed"}
 
 
+def test_the_same_order_later_opens_no_more_than_it_did(city: ConsentCity, wallet: Wallet) -> None:
+    held = wallet.give()
+    orders = by(order(held.id), *PEOPLE[:2])
+
+    def opened(orders: list[str]) -> list[int]:
+        return [one["counter"] for one in send(city, *orders).json()["events"]]
+
+    assert opened(orders) == [1]
+    assert city.use(city.use_request(held.id)).is_success
+    assert opened(orders) == [1]
+    assert opened(by(order(held.id), *PEOPLE[:2])) == [1, 2]
+
+
 def test_what_is_not_there_is_not_opened(city: ConsentCity, wallet: Wallet) -> None:
     unknown = order(base64url.encode(bytes(16)))
     assert send(city, *by(unknown, *PEOPLE[:2])).json() == {"error": "unknown_grant"}

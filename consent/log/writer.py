@@ -14,10 +14,12 @@ afterwards; their lines are put on it by ``add_cosignatures``.
 """
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace as changed
+from itertools import pairwise
 from pathlib import Path
 
 from consent.errors import LogError, StoreBehindLog
@@ -32,6 +34,12 @@ from identity.keys.ed25519 import Ed25519Signer
 __all__ = ("CHECKPOINT", "LogWriter")
 
 LOCK = "writer.lock"
+
+KEPT_PARTIALS = 2
+"""Full tiles whose partial ones stay: whoever reads the newest checkpoint may still ask for them."""
+
+KEPT_CHECKPOINTS = 1_024
+"""Newest checkpoints that are all kept: witnesses and proofs are seconds behind, not minutes."""
 
 
 class LogWriter(LogView):
@@ -49,6 +57,8 @@ class LogWriter(LogView):
         self._turn = threading.Lock()
         """Held by whoever changes the head; readers take the head once and need no turn."""
         self._in_doubt = False
+        self._pruned: dict[int, int] = {}
+        """Tile level → how many of its tiles have lost their partial ones."""
         self._lock: int | None = None
         made: set[Path] = set()
         make_folders(folder, made)
@@ -124,6 +134,27 @@ class LogWriter(LogView):
                 replace(self._folder / CHECKPOINT, signed.encode())
                 self._head = changed(self._head, signed=signed)
 
+    def prune(self) -> None:
+        """Removes what nobody needs any more, but the newest: partial tiles that a full one has replaced (tlog-tiles,
+        Partial Tiles), and of kept checkpoints all but the last below each full tile.
+
+        A busy log would have some files a batch otherwise, for ever. Nothing that is appended
+        meanwhile waits for it. Raises LogError, OSError.
+        """
+        self._require_lock()
+        full, level = self._head.size // tile.WIDTH, 0
+        while full > KEPT_PARTIALS:
+            for number in range(self._pruned.get(level, 0), full - KEPT_PARTIALS):
+                paths = [tile.tile_path(level, number), *([tile.bundle_path(number)] if level == 0 else [])]
+                for path in paths:
+                    shutil.rmtree(self._folder / f"{path}.p", ignore_errors=True)
+            self._pruned[level] = full - KEPT_PARTIALS
+            full, level = full // tile.WIDTH, level + 1
+        sizes = self._kept_sizes()
+        for size, following in pairwise(sizes[:-KEPT_CHECKPOINTS]):
+            if size // tile.WIDTH == following // tile.WIDTH:
+                (self._folder / f"{CHECKPOINT}.{size}").unlink(missing_ok=True)
+
     def note_cosigned(self, size: int) -> None:
         """Tells who follows which checkpoint met the quorum. Raises OSError."""
         replace(self._folder / COSIGNED, b"%d" % size)
@@ -177,13 +208,17 @@ class LogWriter(LogView):
 
     def _newest_checkpoint(self) -> str | None:
         """The kept checkpoint of the largest size: a crash may have come before it became current."""
-        sizes = [int(path.suffix[1:]) for path in self._folder.glob(f"{CHECKPOINT}.*") if path.suffix[1:].isdecimal()]
-        newest = max(sizes, default=-1)
+        sizes = self._kept_sizes()
+        newest = sizes[-1] if sizes else -1
         with suppress(FileNotFoundError):
             current = (self._folder / CHECKPOINT).read_text(encoding="utf-8")
             if checkpoint.verify(current, self.key).size > newest:
                 raise LogError("log: a current checkpoint without its kept copy")
         return (self._folder / f"{CHECKPOINT}.{newest}").read_text(encoding="utf-8") if sizes else None
+
+    def _kept_sizes(self) -> list[int]:
+        found = (path.suffix[1:] for path in self._folder.glob(f"{CHECKPOINT}.*"))
+        return sorted(int(size) for size in found if size.isdecimal())
 
     def _publish_empty(self) -> None:
         signed = self._sign(Checkpoint(self._origin, 0, EMPTY_ROOT))

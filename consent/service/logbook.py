@@ -22,6 +22,7 @@ from consent.log.writer import LogWriter
 from consent.service.catching_up import CatchingUp
 from consent.service.cosigning import Cosigning
 from consent.service.entries import EntryMaker
+from consent.service.housekeeping import Housekeeping
 from consent.service.leaf_groups import LeafGroups
 from consent.service.operator import Operator
 from consent.service.periods import Periods
@@ -51,6 +52,7 @@ class LogSettings:
 @dataclass(frozen=True, slots=True)
 class Logbook:
     sequencer: Sequencer
+    housekeeping: Housekeeping
     cosigning: Cosigning
     periods: Periods
     groups: LeafGroups
@@ -60,10 +62,12 @@ class Logbook:
     def start(self) -> None:
         self.sequencer.start()
         self.cosigning.start()
+        self.housekeeping.start()
         if self.groups.register(self._declared):
             self.sequencer.wake()
 
     def stop(self) -> None:
+        self.housekeeping.stop()
         self.cosigning.stop()
         self.sequencer.stop()
 
@@ -101,10 +105,10 @@ def open_logbook(
         first=first,
         prove_earlier=periods.prove,
         catch_up=CatchingUp(events, periods, Restoring(engine, close_again=close_again), operator.clock),
-        housekeep=periods.delete_due,
     )
     return Logbook(
         sequencer,
+        Housekeeping(sequencer, delete_due=periods.delete_due),
         Cosigning(sequencer, settings.witnesses, settings.quorum, foreign=settings.foreign),
         periods,
         LeafGroups(GroupStore(engine), settings.groups, operator.clock),

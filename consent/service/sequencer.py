@@ -47,9 +47,6 @@ replaced long before."""
 BEHIND_SECONDS = 10.0
 """After so long a database that is behind is looked at again: somebody may have restored a newer copy."""
 
-HOUSEKEEPING_SECONDS = 600.0
-"""How often entries are looked for whose retention has ended; it is counted in months."""
-
 KEPT_PLACES = 8_192
 """Places of the newest leaves, for whoever comes to ask just after: more than any batch has."""
 
@@ -90,13 +87,11 @@ class Sequencer:
         first: int = 0,
         prove_earlier: Callable[[int], Logged] | None = None,
         catch_up: Callable[[LogWriter], None] | None = None,
-        housekeep: Callable[[], object] = lambda: None,
     ) -> None:
         """``compare`` raises StoreBehindLog or LogError where witnesses know more, or otherwise, than the files.
 
         ``first`` is the place of the log's first leaf; ``prove_earlier`` proves places of earlier
-        periods; ``catch_up`` takes into the database what only the files have; ``housekeep`` is done
-        now and then by the one who writes.
+        periods; ``catch_up`` takes into the database what only the files have.
         """
         self._events = events
         self._placing = placing
@@ -108,8 +103,6 @@ class Sequencer:
         self._first = first
         self._prove_earlier = prove_earlier
         self._catch_up = catch_up
-        self._housekeep = housekeep
-        self._housekept = float("-inf")
         self._stopping = False
         self._thread: Thread | None = None
         self._changed = Condition()
@@ -331,23 +324,13 @@ class Sequencer:
             self._begin()
 
     def _write(self) -> None:
-        if not self._bells.wait(IDLE_SECONDS):
-            self._keep_house()
+        self._bells.wait(IDLE_SECONDS)
         try:
             while not self._stopping and self._state == RUNNING and self._batch() >= BATCH:
                 pass
         except (OSError, SQLAlchemyError, LedgerConflict) as fault:
             _log.error("log: a batch could not be written (%s); trying again", type(fault).__name__)
             self._reopen()
-
-    def _keep_house(self) -> None:
-        if time.monotonic() < self._housekept + HOUSEKEEPING_SECONDS:
-            return
-        self._housekept = time.monotonic()
-        try:
-            self._housekeep()
-        except (OSError, SQLAlchemyError) as fault:
-            _log.error("log: old entries could not be deleted (%s); trying again", type(fault).__name__)
 
     def _batch(self) -> int:
         """One batch: places, then tiles, then the checkpoint, then whoever waits. Returns how many leaves."""

@@ -7,6 +7,7 @@ import pytest
 
 from consent.errors import LogError, LogInUse, StoreBehindLog
 from consent.log import checkpoint, durable, merkle, proof, writer
+from consent.log.reader import LogReader, Tree, from_folder
 from consent.log.writer import LogWriter
 from identity.keys.ed25519 import Ed25519Signer
 
@@ -199,3 +200,72 @@ def test_entries_outside(log: LogWriter) -> None:
             log.prove(index)
     with pytest.raises(LogError):
         log.append([bytes(65_536)])
+
+
+def test_what_nobody_needs_is_pruned_and_everything_is_proven(
+    log: LogWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "KEPT_CHECKPOINTS", 3)
+    for _ in range(30):
+        log.append(entries(50, log.size))
+    log.prune()
+    # Full tiles 0 to 4; the partial ones of 3 and 4 stay for whoever reads the newest checkpoint.
+    for kind in ("0", "entries"):
+        assert sorted(path.name for path in (tmp_path / "tile" / kind).glob("*.p")) == ["003.p", "004.p", "005.p"]
+    sizes = sorted(int(path.suffix[1:]) for path in tmp_path.glob("checkpoint.*"))
+    assert sizes == [250, 500, 750, 1000, 1250, 1350, 1400, 1450, 1500]
+    log.append(entries(7, log.size))
+    for index in (0, 255, 256, 1_299, 1_506):
+        assert proof.verify(log.prove(index), log.key).index == index
+    again = reopen(log, tmp_path)
+    assert again.size == 1_507 and proof.verify(again.prove(3), again.key).index == 3
+    again.prune()
+    again.append(entries(1, again.size))
+    reader, tree = LogReader(from_folder(tmp_path), again.key), Tree()
+    assert sum(len(run.entries) for run in reader.runs(reader.checkpoint().checkpoint, tree)) == 1_508
+    again.close()
+
+
+def test_only_who_writes_prunes(log: LogWriter, tmp_path: Path) -> None:
+    follower = LogWriter(tmp_path, ORIGIN, SIGNER, take=False)
+    for act in (follower.prune, follower.reopen, lambda: follower.append([b"x"])):
+        with pytest.raises(LogError, match="another process writes it"):
+            act()
+
+
+def test_who_follows_sees_what_is_written(log: LogWriter, tmp_path: Path) -> None:
+    follower = LogWriter(tmp_path, ORIGIN, SIGNER, take=False)
+    assert follower.look() and not follower.look() and not follower.writes
+    for count in (1, 254, 1, 300, 5_000, 256):
+        log.append(entries(count, log.size))
+        assert follower.look() and follower.size == log.size
+        assert follower.signed_checkpoint == log.signed_checkpoint
+        assert follower.entries(log.size - count, log.size) == entries(count, log.size - count)
+        for index in (0, log.size - 1, log.size // 2):
+            assert follower.prove(index) == log.prove(index)
+    log.close()
+    follower.take()
+    assert follower.writes
+    follower.append([b"mine"])
+    follower.close()
+
+
+def test_who_follows_believes_no_fork(log: LogWriter, tmp_path: Path) -> None:
+    follower = LogWriter(tmp_path, ORIGIN, SIGNER, take=False)
+    log.append(entries(10))
+    follower.look()
+    other = LogWriter(tmp_path / "other", ORIGIN, SIGNER)
+    for other_entries, said in (
+        (entries(10, 5), "two checkpoints of 10 entries"),
+        (entries(20, 3), "do not lead to the root"),
+    ):
+        other.append(other_entries)
+        (tmp_path / "checkpoint").write_text(other.signed_checkpoint)
+        with pytest.raises((LogError, OSError)) as raised:
+            follower.look()
+        assert isinstance(raised.value, OSError) or said in str(raised.value)
+        assert follower.size == 10
+    (tmp_path / "checkpoint").write_text((tmp_path / "checkpoint.0").read_text())
+    with pytest.raises(LogError, match="fell from 10"):
+        follower.look()
+    other.close()

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from consent.ledger.leaf import Kind, Leaf
 from consent.ledger.proof import verify_leaf_proof
 from consent.log.note import NoteKey
 from consent.log.reader import LogReader, from_folder
+from consent.log.writer import LogWriter
 from consent.service.periods import Periods
 from identity.codec import base64url
 from tests.consent_city import DAY, NOW, ORIGIN, ConsentCity, Held, Wallet
@@ -148,11 +149,28 @@ def test_entries_are_deleted_after_their_retention_and_proofs_stay(years: Years)
     assert city.get("/log/2026/tile/entries/000.p/4").status_code == 404
     assert city.get("/log/2026/tile/0/000.p/4").status_code == 200
     assert city.get("/log/periods").json()["periods"][0]["entries"] == "deleted"
-    for turn in (lambda: city, years.turn):
+    turns: list[Callable[[], ConsentCity]] = [lambda: city, years.turn]
+    for turn in turns:
         again = turn()
         again.registry = again.keys.listed(again.clock())
         served = years.wallet.call("GET", f"/me/receipts/{held.receipt.rpartition('/')[2]}").json()
         assert verify_leaf_proof(served["tlog_proof"], again.vkey).leaf.id == base64url.decode(held.id)
+
+
+def test_the_writer_tidies_up(years: Years, monkeypatch: pytest.MonkeyPatch) -> None:
+    years.logged(years.wallet.give(), 1)
+    city = years.turn()
+    city.clock.now += RETENTION  # type: ignore[attr-defined]
+    pruned: list[LogWriter] = []
+    monkeypatch.setattr(LogWriter, "prune", pruned.append)
+    housekeeping = city.office.logbook.housekeeping
+    housekeeping.once()
+    assert pruned == [city.office.sequencer.writer] and not (years.closed / "tile" / "entries").exists()
+    monkeypatch.setattr(Periods, "delete_due", lambda _: pytest.fail("looked for again at once"))
+    housekeeping.once()
+    city.office.sequencer.stop()
+    housekeeping.once()
+    assert len(pruned) == 2, "who does not write tidies nothing"
 
 
 def test_without_a_retention_entries_are_kept(years: Years) -> None:

@@ -159,7 +159,8 @@ def answer(question: Question, below: Below, *, clock: Clock, progress: Callable
     if question.memory is not None:
         question.memory.remember(newest.checkpoint, now=now)
     numbers = audit_sources.numbers(below, question.numbers_folder)
-    logs = [*audit_sources.earlier(question.key, newest, below, question.origins(newest)), newest]
+    listing = audit_sources.listing(below)
+    logs = [*audit_sources.earlier(question.key, newest, below, question.origins(newest), listing), newest]
     mirrored = fault = None
     if question.kept is not None:
         try:
@@ -175,6 +176,7 @@ def answer(question: Question, below: Below, *, clock: Clock, progress: Callable
         now=now,
         promises=question.promises,
         numbers=numbers,
+        retention_seconds=listing.retention_seconds,
         progress=progress,
     )
     return Answer(report if fault is None else _with_mirror_fault(report, fault), mirrored, fault)

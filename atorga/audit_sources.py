@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from consent.errors import LogError, MessageError
@@ -39,14 +40,14 @@ def current(key: NoteKey, below: Below, *, required: Quorum | None = None, wait_
         time.sleep(QUORUM_PAUSE_SECONDS)
 
 
-def earlier(key: NoteKey, newest: PeriodLog, below: Below, known: Sequence[str]) -> list[PeriodLog]:
+def earlier(key: NoteKey, newest: PeriodLog, below: Below, known: Sequence[str], listing: "Listing") -> list[PeriodLog]:
     """The closed periods before the current one, oldest first: those that the log lists, and those ``known`` here.
 
     Raises LogError where one cannot be had.
     """
     current_origin = newest.checkpoint.checkpoint.origin
     prefix = current_origin.rpartition("/")[0]
-    listed = [f"{prefix}/{name}" for name in _listed(below)]
+    listed = [f"{prefix}/{name}" for name in listing.periods]
     origins = sorted(
         {*listed, *known, key.name} - {current_origin},
         key=lambda origin: (listed.index(origin) if origin in listed else -1, origin),
@@ -61,19 +62,28 @@ def earlier(key: NoteKey, newest: PeriodLog, below: Below, known: Sequence[str])
     return logs
 
 
-def _listed(below: Below) -> list[str]:
-    """``GET /log/periods``; a log that does not have it has told of no other period."""
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the log says of its periods, and for how long entries of closed ones are kept."""
+
+    periods: tuple[str, ...] = ()
+    retention_seconds: int | None = None
+
+
+def listing(below: Below) -> Listing:
+    """``GET /log/periods``; a log that does not have it has told of no other period. Raises LogError, MessageError."""
     content = below("log/")("periods", MAX_PERIODS_BYTES)
     if content is None:
-        return []
+        return Listing()
     what = "periods of the log"
     with reading(what):
-        rows = strict_json.parse_object(content, what=what, max_bytes=MAX_PERIODS_BYTES).get("periods")
+        value = strict_json.parse_object(content, what=what, max_bytes=MAX_PERIODS_BYTES)
+    rows, retention = value.get("periods"), value.get("retention_seconds")
     found = [row.get("period") if isinstance(row, dict) else None for row in rows] if isinstance(rows, list) else [None]
     names = [name for name in found if isinstance(name, str) and period.is_period(name)]
-    if len(names) != len(found):
+    if len(names) != len(found) or not (retention is None or type(retention) is int):
         raise LogError(f"{what}: the answer is not of its form")
-    return names
+    return Listing(tuple(names), retention)
 
 
 class KeptLog:

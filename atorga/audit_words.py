@@ -16,7 +16,7 @@ _FOLDER = Path(__file__).with_name("languages")
 MINUTES = frozenset(
     {
         "minute-falls", "not-a-day", "minute-ahead", "before-it-was-seen", "after-it-was-seen", "minute-told",
-        "refusals-flood", "promise-broken", "promise-late",
+        "refusals-flood", "deleted-too-early", "promise-broken", "promise-late",
     }
 )  # fmt: skip
 """Findings whose values are minutes since 1970."""

@@ -89,7 +89,7 @@ def read_leaves(
         below = kept.below(below)
     newest = audit_sources.current(key, below)
     known = [newest.checkpoint.checkpoint.origin.rpartition("/")[0] + f"/{name}" for name in _kept_periods(kept)]
-    logs = [*audit_sources.earlier(key, newest, below, known), newest]
+    logs = [*audit_sources.earlier(key, newest, below, known, audit_sources.listing(below)), newest]
     if kept is not None:
         logs, _ = kept.follow(logs, below, now=int(time.time()), progress=progress)
     leaves = ReleaseLeaves(days)

@@ -19,7 +19,7 @@ from consent.ledger.leaf import Kind
 from consent.ledger.numbers import PublishedNumbers
 from consent.ledger.promise import Promise
 from consent.ledger.promises import PromiseWatch
-from consent.ledger.replay import Replay
+from consent.ledger.replay import SKEW_SECONDS, Replay
 from consent.log.checkpoint import Checkpoint, VerifiedCheckpoint
 from consent.log.quorum import Quorum
 from consent.log.reader import LogReader, Tree
@@ -76,13 +76,15 @@ def audit(
     now: int,
     promises: Sequence[Promise] = (),
     numbers: PublishedNumbers | None = None,
+    retention_seconds: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> AuditReport:
     """Replays the periods of one log, oldest first; the last is the current one.
 
     1. Every entry stands in its tile, every tile is the one its entries make, and the root is the
        signed one. A log that fails here is read no further. Of an earlier period whose entries were
-       deleted after their retention, the hash tiles must still lead to the signed root.
+       deleted after their retention, the hash tiles must still lead to the signed root; they may be
+       gone ``retention_seconds`` after the next period began, and where none is published never.
     2. Every checkpoint in ``seen`` is the beginning of the log of its period.
     3. A period's first leaf commits to the last checkpoint of the period before it.
     4. Every leaf is replayed (``Replay``); minutes lie between the times at which the checkpoints
@@ -96,7 +98,7 @@ def audit(
     replay = Replay(tally, now=now)
     watch = PromiseWatch(promises)
     total, read = sum(log.checkpoint.size for log in logs), 0
-    whole, without_entries = True, []
+    whole, without_entries, deleted = True, [], False
     for at, log in enumerate(logs):
         tally.origin = log.checkpoint.checkpoint.origin
         same = [one for one in seen if one.checkpoint.checkpoint.origin == tally.origin]
@@ -109,6 +111,9 @@ def audit(
         else:
             whole = reading.run(previous, partial(_shifted, progress, read, total))
             read += reading.tree.size
+            if deleted and reading.began is not None:
+                _retained(tally, without_entries[-1], reading.began, retention_seconds, now)
+        deleted = bool(without_entries) and without_entries[-1] == tally.origin
         if not whole:
             break
     current = logs[-1].checkpoint
@@ -155,6 +160,8 @@ class _Reading:
         for one in seen:
             self._seen.setdefault(one.checkpoint.size, []).append(one)
         self.tree = Tree()
+        self.began: int | None = None
+        """Minute of the first leaf."""
 
     def run(self, previous: VerifiedCheckpoint | None, progress: Callable[[int], None]) -> bool:
         """Whether the whole log could be read."""
@@ -168,6 +175,8 @@ class _Reading:
                     take(index, entry, between)
                     if not index or entry[1:2] == _LINK:
                         self._period(index, entry, previous)
+                        if not index:
+                            self.began = int.from_bytes(entry[32:36], "big")
                     if watched and entry[4:20] in watched:
                         self._watch.see(entry)
                 self._tally.checked[Invariant.TREE] += len(run.entries)
@@ -219,6 +228,13 @@ class _Reading:
             expected = sha256(previous.note.text.encode()).digest()
             linked = is_link and entry[48:] == expected
             check(Invariant.PERIODS, linked, "other-earlier-period", 0, previous.size, previous.checkpoint.origin)
+
+
+def _retained(tally: Tally, origin: str, closed_minute: int, retention_seconds: int | None, now: int) -> None:
+    """Entries are deleted after the published retention, not before (DESIGN §8)."""
+    until = closed_minute * 60 + retention_seconds if retention_seconds is not None else _NEVER
+    expected = until // 60 if retention_seconds is not None else "a published retention"
+    tally.check(Invariant.TREE, now + SKEW_SECONDS >= until, "deleted-too-early", None, origin, expected)
 
 
 class _Bounds:

@@ -65,7 +65,7 @@ class City:
         log.close()
         return log.signed_checkpoint
 
-    def close_period(self) -> None:
+    def close_period(self, retention: int | None = 1) -> None:
         """The log goes on in a new one; the old one is served under its name."""
         shutil.move(self.folder / "log", self.folder / "old")
         (self.folder / "log").mkdir()
@@ -79,7 +79,9 @@ class City:
             {"period": "2025-02", "first": 0, "size": 300, "entries": "kept"},
             {"period": "2025-03", "first": 300, "size": None, "entries": "kept"},
         ]
-        (self.folder / "log/periods").write_bytes(strict_json.compact({"periods": rows}))
+        (self.folder / "log/periods").write_bytes(
+            strict_json.compact({"retention_seconds": retention, "periods": rows})
+        )
 
     def publish(self, name: str, value: Any) -> None:
         (self.folder / name).write_bytes(strict_json.compact(value))
@@ -187,7 +189,7 @@ def test_entries_that_were_deleted_after_their_retention(city: City, ask: Ask, t
     code, out = ask("--json")
     told = json.loads(out)
     assert code == 0 and told["without_entries"] == [ORIGIN] and told["adopted"] <= 1
-    assert told["checks"]["tree"]["checked"] == 300 + told["leaves_read"]
+    assert told["checks"]["tree"]["checked"] == 300 + told["leaves_read"] + 1
     assert "were deleted after their retention" in ask()[1]
     # Who kept them replays them.
     code, out = ask("--mirror", tmp_path / "m", "--json")
@@ -196,6 +198,16 @@ def test_entries_that_were_deleted_after_their_retention(city: City, ask: Ask, t
     path = city.folder / "log/2025-02/tile/0/000"
     path.write_bytes(bytes(32) + path.read_bytes()[32:])
     assert "what the log serves is not what it signed" in ask()[1]
+
+
+@pytest.mark.parametrize("retention", [None, 10 * 366 * 86_400])
+def test_entries_that_were_deleted_before_their_time(city: City, ask: Ask, retention: int | None) -> None:
+    city.live(300)
+    city.close_period(retention)
+    assert ask()[0] == 0
+    shutil.rmtree(city.folder / "log/2025-02/tile/entries")
+    code, out = ask()
+    assert code == 1 and f"the entries of {ORIGIN} are gone before the time that was published" in out
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"periods":[{"period":"../x"}]}', b'{"periods":[1]}'])

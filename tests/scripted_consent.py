@@ -265,7 +265,7 @@ class ScriptedConsent:
         event = self.lies.event(
             make_event(
                 Kind.NOTICE,
-                at_milliseconds=int(self.clock() * 1000),
+                at_milliseconds=int(self.clock() * 1000) if spooled is None else fresh_at * 1000,
                 service=asked.service,
                 purpose=asked.purpose,
                 declaration=asked.declaration,

@@ -35,11 +35,14 @@ def prove_notice(
     numbers: Callable[[str, str], tuple[int, int]],
     log_vkey: str,
     quorum: Quorum | None,
+    released_at: int | None = None,
 ) -> ProvenNotice:
     """Raises MessageError or LogError. The answer's own signature, addressee, request and time were
-    checked by ``verify_notice_answer``; the basis is the caller's to check.
+    checked by ``verify_notice_answer``; the basis is the caller's to check. ``released_at``: of an
+    access that was urgent and is noticed late.
 
-    1. The event says this access: kind, service, purpose, declaration, attributes, basis request; of just now.
+    1. The event says this access: kind, service, purpose, declaration, attributes, basis request; of just now,
+       or of the release that it comes after.
     2. The leaf commits to the event and is in the log of the pinned key.
     3. The leaf is a notice with this id, and counts nothing; its service and purpose numbers are the
        published ones, unless it stands under group codes.
@@ -59,7 +62,8 @@ def prove_notice(
         if allow.event.get(name) != value:
             raise MessageError(f"{_WHAT}: the event says another {name}")
     noted_at = parse_time(allow.event.get("time")) // 1000
-    if not allow.issued - EVENT_AGE_SECONDS <= noted_at <= allow.issued + SKEW_SECONDS:
+    is_of_now = allow.issued - EVENT_AGE_SECONDS <= noted_at <= allow.issued + SKEW_SECONDS
+    if not is_of_now and noted_at != released_at:
         raise MessageError(f"{_WHAT}: the event is of another time")
     # 2
     proven = verify_event_proof(allow.proof, log_vkey, allow.event, base64url.decode(allow.salt, what="salt"))

@@ -80,7 +80,7 @@ class Sending:
     def _deliver(self, waiting: Waiting) -> None:
         key_of = services(self._registry, self._clock)
         try:
-            request = self._request(waiting, key_of)
+            released_at, request = self._request(waiting, key_of)
             answer = self._consent.notice(request, waiting.mailboxes, spooled=waiting.spooled)
             if isinstance(answer, NoticeDeny):
                 raise MessageError(f"notice answer: {', '.join(answer.reasons)}")
@@ -90,6 +90,7 @@ class Sending:
                 numbers=self._consent.published.numbers,
                 log_vkey=self._log_vkey,
                 quorum=None,
+                released_at=released_at,
             )
         except StaleMessage as fault:
             # Clocks differ, or the answer was slow: it is asked for again.
@@ -103,13 +104,16 @@ class Sending:
             waiting.sequence, answer.notice_id, LeafRecord.of(proven.logged), visible_from=_visible_from(waiting)
         )
 
-    def _request(self, waiting: Waiting, key_of: Callable[[str], PublicKey]) -> VerifiedBasisRequest:
-        """As it was when it was released."""
+    def _request(self, waiting: Waiting, key_of: Callable[[str], PublicKey]) -> tuple[int, VerifiedBasisRequest]:
+        """When it was released, and the request as it was then."""
         own = self._holder.signer.public_key
         spooled = verify_spooled(
             waiting.spooled, key_of=lambda _: own, consent=self._consent.party, holder=self._holder.party
         )
-        return verify_basis_request(waiting.basis_request, key_of=key_of, holder=self._holder.party, now=spooled.time)
+        request = verify_basis_request(
+            waiting.basis_request, key_of=key_of, holder=self._holder.party, now=spooled.time
+        )
+        return spooled.time, request
 
     def roots(self) -> int:
         """States the days that are over; how many were taken. Raises PeerUnavailable."""

@@ -471,3 +471,15 @@ def test_one_id_is_urgent_once(lawful: City) -> None:
     assert lawful.send(basis_request(lawful, urgent=True, id=name)).status_code == 200
     assert reasons(lawful.send(basis_request(lawful, urgent=True, id=name))) == [("replayed", None)]
     assert spooled(lawful) == [(1, "waiting")]
+
+
+def test_a_late_notice_says_when_it_was(lawful: City) -> None:
+    """Its event is of the release, or of just now; of any other time it proves nothing."""
+    lawful.send(basis_request(lawful))
+    lawful.consent.lies.down = True
+    lawful.send(basis_request(lawful, urgent=True))
+    lawful.consent.lies.down = False
+    lawful.clock.now += 3_600
+    lawful.consent.lies.event = lambda event: event | {"time": "2026-11-20T00:00:00.000Z"}
+    assert lawful.sending.notices() == 1
+    assert spooled(lawful) == [(1, "refused")]

@@ -61,9 +61,6 @@ class Terminal:
         if self._stderr.isatty():
             print(f"\r{_ERASE_LINE}{text}", end="", file=self._stderr, flush=True)
 
-    def progress_over(self) -> None:
-        self.progress("")
-
     def result(self, value: Mapping[str, Any]) -> None:
         """The object of ``--json``; without it nothing, since the text has said it."""
         if self.json:

@@ -107,6 +107,8 @@ def test_narrowing_objecting_and_who_deletes(city: City, resident: Resident) -> 
     deletions = resident.wallet("consent", "deletions").answer["deletions"]
     assert all(one["state"] in ("due", "received") for one in deletions)
     assert resident.wallet("consent", "notices").answer == {"notices": []}
+    unasked = resident.wallet("consent", "change", grant_id, "--follow", "--yes", expect=1)
+    assert unasked.answer["error"] == "nothing_changed"
     assert resident.wallet("consent", "recoveries").answer["recoveries"] == []
     assert resident.wallet("mandate", "list").answer == {"acting": [], "given": []}
     assert resident.wallet("timeline").code == 0

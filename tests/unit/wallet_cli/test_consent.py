@@ -749,3 +749,21 @@ def test_the_history_names_no_value(resident: Wallet, permissions: Permissions) 
     acts = [entry["act"] for entry in result.json["history"]]
     assert acts[-4:] == ["enrolled", "linked", "granted", "withdrawn"]
     assert not any(secret in result.out + result.err for secret in SECRETS)
+
+
+def test_many_are_told_before_a_silent_door_is_tried_again(
+    resident: Wallet, permissions: Permissions, city: City
+) -> None:
+    """Whoever takes everything back is not held up by one door that is down."""
+    given = [give(resident, permissions) for _ in range(3)]
+    city.answer("POST", f"{HOLDER}/withdrawals", down)
+    city.asked.clear()
+    result = resident.run("consent", "withdraw", "--all", "--json")
+    assert result.code == 0, result.err
+    doors = [url for method, url in city.asked if method == "POST" and url.endswith("/withdrawals")]
+    first = doors[: 3 * 3]
+    assert first.count(f"{CONSENT}/withdrawals") == first.count(f"{HOLDER}/withdrawals") == 3
+    assert doors[9:] == [f"{HOLDER}/withdrawals"] * 6
+    assert not any(permissions.use(one) for one in given)
+    assert result.err.count("HAS NOT ANSWERED") == 3
+    assert result.err.count("What they have read already cannot be taken back") == 1

@@ -5,7 +5,9 @@ over 20 bits: every number gives another place, and who sees some of them cannot
 no place is ever tried in vain or given twice, and no row per grant remembers which are taken.
 """
 
-from hmac import digest
+from collections.abc import Callable
+from hashlib import shake_256
+from struct import Struct
 from threading import Lock
 
 from sqlalchemy import Engine, text
@@ -22,6 +24,7 @@ ROUNDS = 8
 
 _HALF_BITS = 10
 _HALF = (1 << _HALF_BITS) - 1
+_TABLE = Struct(f"<{1 << _HALF_BITS}H")
 assert SHARD_ENTRIES == 1 << 2 * _HALF_BITS
 
 
@@ -61,7 +64,8 @@ class StatusPlaces:
                     text("UPDATE status_list SET next = :next WHERE number = :number"),
                     {"number": number, "next": first + RESERVED_AT_ONCE},
                 )
-        return [number * SHARD_ENTRIES + permuted(secret, first + at) for at in range(RESERVED_AT_ONCE)]
+        shuffled = permutation(secret)
+        return [number * SHARD_ENTRIES + shuffled(first + at) for at in range(RESERVED_AT_ONCE)]
 
 
 class StatusListStore:
@@ -111,10 +115,14 @@ class StatusListStore:
         return [(int(row[0]), int(row[1])) for row in rows]
 
 
-def permuted(secret: bytes, count: int) -> int:
-    """A one-to-one map of 0 … 2**20 - 1."""
-    left, right = count >> _HALF_BITS, count & _HALF
-    for turn in range(ROUNDS):
-        mixed = int.from_bytes(digest(secret, bytes([turn]) + right.to_bytes(2, "big"), "sha256")[:2], "big") & _HALF
-        left, right = right, left ^ mixed
-    return left << _HALF_BITS | right
+def permutation(secret: bytes) -> Callable[[int], int]:
+    """A one-to-one map of 0 … 2**20 - 1, which nobody without the secret can tell from another."""
+    tables = [memoryview(shake_256(secret + bytes([turn])).digest(2 << _HALF_BITS)).cast("H") for turn in range(ROUNDS)]
+
+    def permuted(count: int) -> int:
+        left, right = count >> _HALF_BITS, count & _HALF
+        for table in tables:
+            left, right = right, left ^ (table[right] & _HALF)
+        return left << _HALF_BITS | right
+
+    return permuted

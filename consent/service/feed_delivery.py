@@ -10,6 +10,7 @@ the status is read.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -26,6 +27,10 @@ from identity.randomness import Random
 
 LOOK_SECONDS = 0.2
 """How often is looked for what has happened."""
+
+SIGN_SECONDS = 5.0
+"""Between two signatures of a status list in which something changes all the time: packing one takes a third
+of a second, and copies of it are believed for 10 s anyway."""
 
 SEND_SECONDS = 10.0
 """For a whole delivery, however slowly its answer drips."""
@@ -80,14 +85,17 @@ class FeedDelivery:
 
     async def _deliver_all(self) -> None:
         targets: dict[int, asyncio.Task[None]] = {}
+        signed = float("-inf")
         async with httpx.AsyncClient(
             verify=tls_context(), timeout=SEND_SECONDS, follow_redirects=False, trust_env=False
         ) as client:
             try:
                 while not await asyncio.to_thread(self._stopped.wait, self._seconds):
                     try:
-                        leads = self._leads()
-                        await asyncio.to_thread(self._feeding.round, leads)
+                        leads, now = self._leads(), time.monotonic()
+                        sign = now >= signed + SIGN_SECONDS
+                        await asyncio.to_thread(self._feeding.round, leads, sign=sign)
+                        signed = now if sign else signed
                         numbers = await asyncio.to_thread(self._targets) if leads else {}
                     except Exception as fault:  # noqa: BLE001  # the next look makes it good
                         _log.error("feed: a round failed (%s); trying again", type(fault).__name__)

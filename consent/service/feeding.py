@@ -43,8 +43,11 @@ class Feeding:
         )
         return sign_feed(feed, self._operator.signer), found[-1].sequence if found else after
 
-    def round(self, leads: bool) -> bool:
-        """Numbers what has happened and brings the status lists up to it. False = there was nothing to do."""
+    def round(self, leads: bool, *, sign: bool = True) -> bool:
+        """Numbers what has happened and, where it is time to ``sign``, brings the status lists up to it.
+
+        False = there was nothing new.
+        """
         if leads and not self._leads:
             self._lists.begin()
         self._leads = leads
@@ -52,6 +55,8 @@ class Feeding:
             return False
         numbered = self._store.number()
         self._lists.take_in((one.status_index, one.state) for one in numbered)
+        if sign:
+            self._lists.sign()
         return bool(numbered)
 
     def tidy(self) -> None:

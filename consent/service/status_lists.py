@@ -32,6 +32,7 @@ class StatusLists:
         self._operator = operator
         self._store = store
         self._lists: dict[int, StatusList] = {}
+        self._dirty: set[int] = set()
 
     def token(self, number: str) -> str:
         """Raises NotKnown."""
@@ -52,26 +53,29 @@ class StatusLists:
     def begin(self) -> None:
         """This process writes from now on: another may have stopped between an act and its list."""
         self._lists.clear()
+        self._dirty.clear()
         for number in self._store.numbers():
             self._load(number)
             self._sign(number)
 
     def take_in(self, changes: Iterable[tuple[int, int]]) -> None:
-        """(place, state) of what has changed; lists that change are signed anew."""
-        dirty = set()
+        """(place, state) of what has changed; ``sign`` makes it seen."""
         for place, state in changes:
             number, value = place // spec.SHARD_ENTRIES, value_of(state)
             if not number:
                 continue
             if number not in self._lists:
                 self._load(number)
-                dirty.add(number)
+                self._dirty.add(number)
             statuses, index = self._lists[number], self.index(place)
             if statuses.get(index) != value:
                 statuses.set(index, value)
-                dirty.add(number)
-        for number in sorted(dirty):
-            self._sign(number)
+                self._dirty.add(number)
+
+    def sign(self) -> None:
+        """The lists in which something has changed."""
+        while self._dirty:
+            self._sign(min(self._dirty))
 
     def renew(self) -> None:
         """Lists that nobody changed for long."""
@@ -98,6 +102,7 @@ class StatusLists:
             ttl=TTL_SECONDS,
         )
         self._store.keep(number, token, signed_at=now)
+        self._dirty.discard(number)
 
 
 def value_of(state: int) -> int:

@@ -19,7 +19,7 @@ from consent import spec
 from consent.errors import MessageError, SenderUnproven
 from consent.grant.feed import Feed, sign_feed, verify_feed
 from consent.ledger.feed import KEPT_SECONDS
-from consent.ledger.status_places import StatusPlaces, permuted
+from consent.ledger.status_places import StatusPlaces, permutation
 from consent.service.feed_delivery import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, FeedDelivery
 from consent.signed_message import sign_by_kid
 from identity.codec import base64url
@@ -390,6 +390,18 @@ def test_a_list_is_signed_only_when_something_changed(wallet: Wallet) -> None:
     assert renewed != first and status(city, f"{URL}/status/1").iat == int(city.clock())
 
 
+def test_the_lists_are_not_signed_for_every_act(wallet: Wallet) -> None:
+    """Packing a list takes longer than all the acts of a second: what has changed waits for its turn."""
+    city, feeding = wallet.city, wallet.city.office.duties.feeding
+    held = wallet.give()
+    [item] = backfill(city).items
+    wallet.withdraw(held)
+    feeding.round(True, sign=False)
+    assert status(city, item.status_uri).get(item.status_index) == 0
+    feeding.round(True)
+    assert status(city, item.status_uri).get(item.status_index) == 1
+
+
 def test_a_process_that_takes_over_makes_good_what_the_last_one_left(wallet: Wallet) -> None:
     city = wallet.city
     held = wallet.give()
@@ -420,9 +432,11 @@ def test_places_are_random_and_never_given_twice(wallet: Wallet) -> None:
 
 
 def test_the_permutation_is_one_to_one() -> None:
-    secret = secrets.token_bytes(32)
-    sample = [permuted(secret, count) for count in range(0, SHARD_ENTRIES, 16)]
-    assert len(set(sample)) == len(sample) and all(0 <= place < SHARD_ENTRIES for place in sample)
+    shuffled, other = permutation(secrets.token_bytes(32)), permutation(secrets.token_bytes(32))
+    assert len({shuffled(count) for count in range(SHARD_ENTRIES)}) == SHARD_ENTRIES
+    sample = range(0, SHARD_ENTRIES, 1_024)
+    assert all(0 <= shuffled(count) < SHARD_ENTRIES for count in sample)
+    assert [shuffled(count) for count in sample] != [other(count) for count in sample]
 
 
 def test_a_full_list_is_followed_by_another(wallet: Wallet) -> None:

@@ -4,51 +4,71 @@ One statement sees one state of the database and holds nobody up; what needs two
 agree reads through ``consent.ledger.schema.for_reading``.
 """
 
-from collections import deque
+from queue import Empty, LifoQueue
 from typing import Any
 
 from sqlalchemy import Engine, TextClause, event
 from sqlalchemy.exc import SQLAlchemyError
 
+from consent.errors import OutOfService
 from consent.ledger.schema import open_direct
-from consent.ledger.statements import Direct, DirectRows
+from consent.ledger.statements import Direct
 
-KEPT_CONNECTIONS = 8
-"""Idle ones that are kept open; as many more may be in use as there are threads."""
+CONNECTIONS = 8
+"""Of one process: its threads wait for one rather than open another, which takes longer than a read."""
+
+PATIENCE_SECONDS = 5.0
 
 
 class DirectReader:
-    """Threads share it. Its connections are closed when the engine is disposed of."""
+    """Threads share it. Its connections are opened when they are needed, and closed when the engine is disposed of."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._idle: deque[Direct] = deque()
+        # The last that came back goes out first: a few readers keep a few connections busy.
+        self._free: LifoQueue[Direct | None] = LifoQueue()
+        self._fill(CONNECTIONS)
         event.listen(engine, "engine_disposed", lambda _: self._close())
 
     def first(self, statement: TextClause, values: dict[str, Any]) -> Any:
-        """The first row, read by position, or None. Raises OperationalError."""
-        return self._read(statement, values).first()
+        """The first row, read by position, or None. Raises OperationalError, OutOfService."""
+        try:
+            direct = self._free.get(timeout=PATIENCE_SECONDS)
+        except Empty:
+            raise OutOfService("database: too many read at once") from None
+        kept: Direct | None = None
+        try:
+            found, kept = self._read(direct, statement, values)
+        finally:
+            self._free.put(kept)
+        return found
 
-    def _read(self, statement: TextClause, values: dict[str, Any]) -> DirectRows:
-        while True:
+    def _read(self, direct: Direct | None, statement: TextClause, values: dict[str, Any]) -> tuple[Any, Direct]:
+        if direct is not None:
             try:
-                direct, fresh = self._idle.pop(), False
-            except IndexError:
-                direct, fresh = open_direct(self._engine), True
-            try:
-                rows = direct.execute(statement, values)
+                return direct.execute(statement, values).first(), direct
             except SQLAlchemyError:
-                direct.close()
-                # An idle connection may have been lost since; a fresh one tells the truth.
-                if fresh:
-                    raise
-                continue
-            if len(self._idle) < KEPT_CONNECTIONS:
-                self._idle.append(direct)
-            else:
-                direct.close()
-            return rows
+                direct.close()  # it may have been lost while it was idle; a fresh one tells the truth
+        direct = open_direct(self._engine)
+        try:
+            return direct.execute(statement, values).first(), direct
+        except SQLAlchemyError:
+            direct.close()
+            raise
+
+    def _fill(self, places: int) -> None:
+        for _ in range(places):
+            self._free.put(None)
 
     def _close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        """Those in use stay open until they come back, and are used again."""
+        closed = 0
+        while closed < CONNECTIONS:
+            try:
+                direct = self._free.get_nowait()
+            except Empty:
+                break
+            closed += 1
+            if direct is not None:
+                direct.close()
+        self._fill(closed)

@@ -79,8 +79,8 @@ class Direct(Protocol):
     @property
     def dialect(self) -> Dialect: ...
     def execute(self, statement: TextClause, parameters: Any = None, /) -> DirectRows: ...
-    def run(self, sql: str) -> None:
-        """BEGIN, SAVEPOINT, COMMIT and their kind."""
+    def run(self, *commands: str) -> None:
+        """BEGIN, SAVEPOINT, COMMIT and their kind; several go to a server at once."""
         ...
 
     def close(self) -> None: ...
@@ -102,11 +102,12 @@ class DirectSqlite:
         except sqlite3.Error as fault:
             raise _known(fault, statement.text, isinstance(fault, sqlite3.IntegrityError)) from None
 
-    def run(self, sql: str) -> None:
-        try:
-            self._connection.execute(sql)
-        except sqlite3.Error as fault:
-            raise _known(fault, sql, False) from None
+    def run(self, *commands: str) -> None:
+        for command in commands:
+            try:
+                self._connection.execute(command)
+            except sqlite3.Error as fault:
+                raise _known(fault, command, False) from None
 
     def close(self) -> None:
         self._connection.close()
@@ -130,11 +131,12 @@ class DirectPostgresql:
         except _FAULTS as fault:
             raise _known(fault, sql, _sqlstate(fault) == _UNIQUE_VIOLATION) from None
 
-    def run(self, sql: str) -> None:
+    def run(self, *commands: str) -> None:
+        together = "; ".join(commands)
         try:
-            self._connection.run(sql)
+            self._connection.run(together)
         except _FAULTS as fault:
-            raise _known(fault, sql, False) from None
+            raise _known(fault, together, False) from None
 
     def close(self) -> None:
         try:

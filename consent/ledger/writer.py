@@ -217,7 +217,7 @@ class Writer:
     def _transaction(self, jobs: Sequence[_Job]) -> list[_Job]:
         alone, done = len(jobs) == 1, list[_Job]()
         with turn_of(self._engine):
-            direct = self._begun()
+            direct = self._begun(*(() if alone else (_SAVEPOINT,)))
             try:
                 until = time.monotonic() + MAX_BATCH_SECONDS
                 for job in jobs:
@@ -252,18 +252,18 @@ class Writer:
             return False
         return True
 
-    def _begun(self) -> Direct:
+    def _begun(self, *more: str) -> Direct:
         """A transaction. A connection that was lost while idle is opened again: nothing hung on it."""
-        begin = "BEGIN" if self._turns is None else "BEGIN IMMEDIATE"
+        begin = ("BEGIN" if self._turns is None else "BEGIN IMMEDIATE", *more)
         if self._direct is not None:
             try:
-                self._direct.run(begin)
+                self._direct.run(*begin)
             except SQLAlchemyError:
                 self._drop()
             else:
                 return self._direct
         direct = self._connected()
-        direct.run(begin)
+        direct.run(*begin)
         return direct
 
     def _connected(self) -> Direct:
@@ -285,11 +285,12 @@ class _OutcomeUnknownError(Exception):
         self.jobs = jobs
 
 
+_SAVEPOINT = "SAVEPOINT work"
+
+
 def _execute(direct: Direct, job: _Job, *, alone: bool) -> None:
-    """The job's statements; raises only what the transaction does not survive."""
+    """The job's statements behind the savepoint; raises only what the transaction does not survive."""
     job.result = job.fault = None
-    if not alone:
-        direct.run("SAVEPOINT work")
     try:
         job.result = job.work(direct)
     except IntegrityError as fault:
@@ -298,10 +299,12 @@ def _execute(direct: Direct, job: _Job, *, alone: bool) -> None:
         raise
     except Exception as fault:  # noqa: BLE001  # it is its caller's, and undoes its own part only
         job.fault = fault
-    if not alone:
-        if job.fault is not None:
-            direct.run("ROLLBACK TO SAVEPOINT work")
-        direct.run("RELEASE SAVEPOINT work")
+    if alone:
+        return
+    if job.fault is not None:
+        direct.run(f"ROLLBACK TO {_SAVEPOINT}")
+    else:
+        direct.run(f"RELEASE {_SAVEPOINT}", _SAVEPOINT)
 
 
 def _refused(jobs: Sequence[_Job]) -> Iterator[_Job]:

@@ -223,13 +223,12 @@ def test_a_commit_without_an_answer_is_not_tried_again(
         made = open_direct(engine)
         run = made.run
 
-        def lose(sql: str) -> None:
-            if sql == "COMMIT":
-                commits.append(sql)
-            if len(commits) == 2 and sql == "COMMIT":
-                run(sql)
+        def lose(*commands: str) -> None:
+            commits.extend(command for command in commands if command == "COMMIT")
+            if len(commits) == 2 and "COMMIT" in commands:
+                run(*commands)
                 made.close()
-            run(sql)
+            run(*commands)
 
         monkeypatch.setattr(made, "run", lose)
         return made

@@ -138,15 +138,14 @@ class Journal:
                 return before
             # 2
             kept = learn(connection, use.grant)
-            told_acts.keep(connection, grant_id, use.grant.thumbprint)
             _require_unused(connection, use)
             records.add(connection, use.leaf)
+            told = told_acts.told(connection, grant_id, use.grant.thumbprint)
             # 3
             if names := withdrawn(use.asked, kept):
                 reasons = tuple(Reason(WITHDRAWN, name) for name in names)
                 return _insert(connection, use, Recorded(grant_id, WITHDRAWN, None, reasons), int(now))
             # 4
-            told = told_acts.told(connection, grant_id, use.grant.thumbprint)
             if reasons := told.refusals(use.asked, now=int(now)) or told.too_fine(use.resolutions, use.orders):
                 return _insert(connection, use, Recorded(grant_id, reasons[0].code, None, reasons), int(now))
             # 5

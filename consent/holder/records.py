@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select, text
 
 from consent import spec
 from consent.holder.tables import leaf_record, stated_day
@@ -103,18 +103,23 @@ def sign_root(stated: DayRoot, *, holder: str, consent: str, now: int, signer: S
 
 def add(connection: Connection, record: LeafRecord) -> None:
     """As part of the caller's transaction; the same leaf again changes nothing."""
-    here = leaf_record.c.log == record.log, leaf_record.c.leaf_index == record.leaf_index
-    if connection.execute(select(leaf_record.c.day).where(*here)).first() is None:
-        connection.execute(
-            insert(leaf_record).values(
-                log=record.log,
-                leaf_index=record.leaf_index,
-                day=record.day,
-                kind=int(record.kind),
-                leaf_id=record.leaf_id,
-                counter=record.counter,
-            )
-        )
+    connection.execute(
+        _ADD,
+        {
+            "log": record.log,
+            "leaf_index": record.leaf_index,
+            "day": record.day,
+            "kind": int(record.kind),
+            "leaf_id": record.leaf_id,
+            "counter": record.counter,
+        },
+    )
+
+
+_ADD = text(
+    "INSERT INTO leaf_record (log, leaf_index, day, kind, leaf_id, counter) "
+    "VALUES (:log, :leaf_index, :day, :kind, :leaf_id, :counter) ON CONFLICT DO NOTHING"
+)
 
 
 class RecordStore:

@@ -131,19 +131,16 @@ class ToldActs:
 
 
 def told(connection: Connection, grant_id: str, thumbprint: str) -> Told:
-    """As part of the caller's transaction."""
+    """Of a grant that is known here: what was noted lasts from now on as it does. Part of the caller's transaction."""
     row = _row(connection, grant_id, thumbprint)
     if row is None:
         return NOTHING_TOLD
+    if row.expires is not None:
+        connection.execute(update(told_act).where(_named(grant_id, thumbprint)).values(expires=None))
     detail = None
     if row.detail is not None:
         detail = AuthorizationDetail.parse(json.loads(row.detail), what="kept amendment")
     return Told(bool(row.paused), detail)
-
-
-def keep(connection: Connection, grant_id: str, thumbprint: str) -> None:
-    """What was noted for a grant that is known now lasts as long as the grant."""
-    connection.execute(update(told_act).where(_named(grant_id, thumbprint)).values(expires=None))
 
 
 def _changed(row: "Row[object] | None", act: VerifiedAct) -> dict[str, object]:

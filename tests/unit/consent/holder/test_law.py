@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from consent.grant.notice import BasisRequest, NoticeAllow, sign_basis_request
 from consent.grant.spooled_notice import verify_spooled
 from consent.grant.use import UseRequest, open_data_answer, seal_subject
 from consent.holder import law_journal
+from consent.holder.app import holder_app
 from consent.ledger.leaf import GROUPED, Kind, Leaf
 from consent.log.writer import LogWriter
 from consent.procedure.declaration import PurposeDeclaration, sign_declaration
@@ -26,6 +28,7 @@ from tests.holder_city import (
     CLAIM,
     CONSENT,
     HOLDER,
+    HOLDER_URL,
     INCOME,
     NOW,
     OTHER_SERVICE,
@@ -483,3 +486,13 @@ def test_a_late_notice_says_when_it_was(lawful: City) -> None:
     lawful.consent.lies.event = lambda event: event | {"time": "2026-11-20T00:00:00.000Z"}
     assert lawful.sending.notices() == 1
     assert spooled(lawful) == [(1, "refused")]
+
+
+@pytest.mark.parametrize("witnesses", [True, False])
+def test_sensitive_waits_for_its_quorum(tmp_path: Path, witnesses: bool) -> None:
+    city = City(tmp_path, witnesses=witnesses)
+    city.services = city.holder_services(quorum=city.quorum)
+    city.hosts[HOLDER_URL] = holder_app(city.services)
+    approve(city, declare(city, sensitive=True))
+    answer = city.send(basis_request(city))
+    assert answer.status_code == (200 if witnesses else 503), answer.text

@@ -25,8 +25,12 @@ from pathlib import Path
 from bench.race_city import POSTGRESQL, SQLITE, RaceCity, open_city
 from bench.race_client import SINGLE, Counts
 from bench.race_course import KEPT, Plan, Worker, give, run_race, say
-from bench.race_judge import begun_after, counted_after, in_force, logged_after, unlogged
+from bench.race_judge import Use, Withdrawal, begun_after, counted_after, in_force, logged_after, unlogged
+from consent.ledger.leaf import Leaf
 from consent.service.catalogue import REFRESH_SECONDS
+
+SHOWN = 3
+"""Uses too late that are told in full."""
 
 CLIENTS = 8
 
@@ -101,6 +105,8 @@ def judge(
     for how, late_ones in found.items():
         if late_ones:
             say(f"{len(late_ones)} uses after their withdrawal {how}")
+            for grant_id, counter in sorted(late_ones)[:SHOWN]:
+                say(_story(grant_id, counter, uses, ended, leaves))
     late = set().union(*found.values())
     faults = []
     if missing := unlogged(uses, leaves):
@@ -116,6 +122,21 @@ def judge(
     faults += [f"unexpected answer, {times} times: {word}" for word, times in odd.items()]
     different = {(one.grant_id, one.mask) for one in ended}
     return Outcome(store, len(uses), len(different), sum(one.refused for one in counts), len(late)), faults
+
+
+def _story(
+    grant_id: bytes, counter: int, uses: Sequence[Use], ended: Sequence[Withdrawal], leaves: Sequence[Leaf]
+) -> str:
+    """All that is known of a grant that was used too late: whoever reads this has to find out why."""
+    lines = [f"  grant {grant_id.hex()}, use {counter}"]
+    lines += [f"    {one}" for one in uses if (one.grant_id, one.counter) == (grant_id, counter)]
+    lines += [f"    {one}" for one in ended if one.grant_id == grant_id]
+    lines += [
+        f"    entry {index}: {leaf.kind.word}, counter {leaf.counter}, mask {leaf.mask:b}"
+        for index, leaf in enumerate(leaves)
+        if leaf.id == grant_id
+    ]
+    return "\n".join(lines)
 
 
 def _told(counts: Sequence[Counts], outcome: Outcome) -> str:

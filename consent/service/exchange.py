@@ -101,7 +101,7 @@ async def read_exchange(request: Request, *, media_type: str | None, body_option
     return Exchange(
         call=Call(
             method=request.method,
-            path=request.url.path,
+            path=request.scope["path"],
             body=bytes(body),
             proof=_proof(request),
         ),
@@ -119,6 +119,8 @@ def _proof(request: Request) -> str | None:
 
 
 def _query(request: Request) -> dict[str, str]:
+    if not request.scope["query_string"]:
+        return {}
     pairs = request.query_params.multi_items()
     query = dict(pairs)
     if len(request.url.query) > MAX_QUERY or len(query) != len(pairs):
@@ -128,5 +130,7 @@ def _query(request: Request) -> dict[str, str]:
 
 def _languages(header: str) -> tuple[str, ...]:
     """RFC 9110 section 12.5.4, in the order given: weights are rare and decide nothing here."""
+    if not header:
+        return ()
     tags = [part.partition(";")[0].strip().lower() for part in header[:256].split(",")]
     return tuple(dict.fromkeys(tag.partition("-")[0] for tag in tags if tag and tag != "*"))

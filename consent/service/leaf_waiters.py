@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from consent.service.sequencer import Key, Sequencer
+from consent.service.log_news import Key
+from consent.service.sequencer import Sequencer
 
 
 class LeafWaiter(Protocol):

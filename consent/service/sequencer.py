@@ -16,10 +16,9 @@ is served until what is missing was taken in); *failed* (the files contradict wh
 
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Condition, Thread
+from threading import Thread
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +28,7 @@ from consent.ledger.log_turn import LogTurn
 from consent.ledger.placing import BATCH, Placing
 from consent.log.bells import Bells
 from consent.log.writer import LogWriter
+from consent.service.log_news import KEPT_PLACES, Listener, LogNews
 from identity.clock import Clock
 
 RETRY_SECONDS = 0.2
@@ -47,18 +47,9 @@ replaced long before."""
 BEHIND_SECONDS = 10.0
 """After so long a database that is behind is looked at again: somebody may have restored a newer copy."""
 
-KEPT_PLACES = 8_192
-"""Places of the newest leaves, for whoever comes to ask just after: more than any batch has."""
-
 RUNNING, FOLLOWING, HALTED, BEHIND, FAILED, STOPPED = "running", "following", "halted", "behind", "failed", "stopped"
 _LOGGING = (RUNNING, FOLLOWING)
 _NEVER = float("-inf")
-
-Key = tuple[bytes, int]
-"""Grant id and counter."""
-
-Listener = Callable[[Mapping[Key, int]], None]
-"""Gets the places of a batch once its checkpoint is durable; nothing at all where the log stops."""
 
 _log = logging.getLogger("atorga.consent")
 
@@ -105,11 +96,9 @@ class Sequencer:
         self._catch_up = catch_up
         self._stopping = False
         self._thread: Thread | None = None
-        self._changed = Condition()
-        self._places: OrderedDict[Key, int] = OrderedDict()
+        self._news = LogNews()
         self._state = "not started"
         self._answered = self._compared = _NEVER
-        self._listeners: tuple[Listener, ...] = ()
 
     @property
     def writer(self) -> LogWriter:
@@ -162,11 +151,7 @@ class Sequencer:
 
     def listen(self, listener: Listener) -> None:
         """``listener`` is called in the thread of the log, which it must not hold up."""
-        self._listeners = (*self._listeners, listener)
-
-    def _tell(self, places: Mapping[Key, int]) -> None:
-        for listener in self._listeners:
-            listener(places)
+        self._news.listen(listener)
 
     def wake(self) -> None:
         """There is something to log."""
@@ -207,26 +192,21 @@ class Sequencer:
     def wait_for_size(self, size: int, *, seconds: float, given_up: Callable[[], bool] = lambda: False) -> bool:
         """Waits until a checkpoint beyond ``size`` entries was published, or for so long, or until ``nudge``
         finds that the waiter has given up."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._writer.size > size or self._stopping or given_up(), seconds)
-            return self._writer.size > size
+        self.wait_until(lambda: self._writer.size > size or given_up(), seconds=seconds)
+        return self._writer.size > size
 
     def wait_until(self, condition: Callable[[], bool], *, seconds: float) -> bool:
         """Until it holds, looked at whenever the log has news, or for so long; whether it does."""
-        with self._changed:
-            return self._changed.wait_for(lambda: condition() or self._stopping, seconds)
+        return self._news.wait_until(lambda: condition() or self._stopping, seconds=seconds)
 
     def nudge(self) -> None:
         """Whoever waits looks again."""
-        with self._changed:
-            self._changed.notify_all()
+        self._news.nudge()
 
     def _place(self, grant_id: bytes, counter: int, seconds: float) -> int | None:
-        key = (grant_id, counter)
-        with self._changed:
-            self._changed.wait_for(lambda: key in self._places or self._state not in _LOGGING, seconds)
-            if key in self._places:
-                return self._places[key]
+        kept = self._news.place_of((grant_id, counter), seconds=seconds, given_up=lambda: self._state not in _LOGGING)
+        if kept is not None:
+            return kept
         # It may have come so long ago that its place is no longer kept here.
         found = self._events.of_grant(grant_id, counter)
         if found is None or found.leaf_index is None or found.leaf_index < self._first:
@@ -253,13 +233,12 @@ class Sequencer:
         finally:
             self._set(STOPPED if self._stopping else FAILED)
             self._bells.stop_answering()
-            self._tell({})
+            self._news.end()
 
     def _set(self, state: str) -> None:
-        with self._changed:
-            if self._state != FAILED:
-                self._state = state
-            self._changed.notify_all()
+        if self._state != FAILED:
+            self._state = state
+        self._news.nudge()
 
     def _fail(self, fault: LogError) -> None:
         _log.critical("log: %s; nothing more is logged, no use is served", fault)
@@ -344,18 +323,9 @@ class Sequencer:
         if placed.first != self._first + self._writer.size:
             leaves = self._events.leaves_from(self._first + self._writer.size)
         first = self._writer.append(leaves)
-        self._keep(first, leaves)
+        self._news.tell(first, leaves)
         self._bells.ring_others()
         return len(leaves)
-
-    def _keep(self, first: int, leaves: Sequence[bytes]) -> None:
-        placed = {(leaf[4:20], int.from_bytes(leaf[20:24], "big")): first + at for at, leaf in enumerate(leaves)}
-        with self._changed:
-            self._places.update(placed)
-            while len(self._places) > KEPT_PLACES:
-                self._places.popitem(last=False)
-            self._changed.notify_all()
-        self._tell(placed)
 
     def _give_up(self) -> None:
         """The database's session has ended, and the turn with it: another process may have it."""
@@ -406,7 +376,7 @@ class Sequencer:
         """What the log has beyond ``before``; of very much, the newest."""
         size = self._writer.size
         first = max(before, size - KEPT_PLACES)
-        self._keep(first, self._writer.entries(first, size))
+        self._news.tell(first, self._writer.entries(first, size))
 
     def _look_after_writer(self) -> None:
         """Nobody rang: has the writer died, or does it log nothing?"""

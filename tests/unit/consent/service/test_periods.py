@@ -162,7 +162,7 @@ def test_the_writer_tidies_up(years: Years, monkeypatch: pytest.MonkeyPatch) -> 
     city = years.turn()
     city.clock.now += RETENTION  # type: ignore[attr-defined]
     pruned: list[LogWriter] = []
-    monkeypatch.setattr(LogWriter, "prune", pruned.append)
+    monkeypatch.setattr(LogWriter, "prune", lambda self: pruned.append(self))
     housekeeping = city.office.logbook.housekeeping
     housekeeping.once()
     assert pruned == [city.office.sequencer.writer] and not (years.closed / "tile" / "entries").exists()

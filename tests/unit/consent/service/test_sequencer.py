@@ -165,7 +165,7 @@ def test_an_unforeseen_end_is_an_end(wallet: Wallet, monkeypatch: pytest.MonkeyP
 
 
 def test_old_places_are_found_in_the_database(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consent.service.sequencer.KEPT_PLACES", 1)
+    monkeypatch.setattr("consent.service.log_news.KEPT_PLACES", 1)
     first, second = wallet.give(), wallet.give()
     city = wallet.city
     assert city.office.sequencer.wait_for_size(5, seconds=5)

@@ -157,6 +157,15 @@ class LawJournal:
             shown = max(int(self._clock()) + 1, visible_from or 0)
             self._end(connection, sequence, DELIVERED, {"use_id": notice_id, "grant_id": notice_id, "shown_at": shown})
 
+    def delivered_unseen(self, sequence: int) -> None:
+        """It is logged, and the answer that said under which id was lost: the resident's timeline shows it."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(spooled_notice)
+                .where(spooled_notice.c.sequence == sequence, spooled_notice.c.state == WAITING)
+                .values(state=DELIVERED)
+            )
+
     def refused(self, sequence: int, *, visible_from: int | None) -> None:
         """The consent service logs no notice of it: the journal shows what no log shows."""
         with self._engine.begin() as connection:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from threading import Event
 
 from consent.errors import ConsentError, LogError, MessageError, PeerUnavailable, StaleMessage
-from consent.grant.notice import NoticeDeny, VerifiedBasisRequest, verify_basis_request
+from consent.grant.notice import NoticeAllow, NoticeDeny, VerifiedBasisRequest, verify_basis_request
 from consent.grant.spooled_notice import verify_spooled
 from consent.holder.consent_service import ConsentService
 from consent.holder.data_holder import DataHolder
 from consent.holder.enforcement import services
-from consent.holder.law_journal import LawJournal, Waiting
+from consent.holder.law_journal import REPLAYED, LawJournal, Waiting
 from consent.holder.proven_notice import prove_notice
 from consent.holder.records import DAY_SECONDS, LeafRecord, RecordStore, sign_root
 from identity.clock import Clock
@@ -81,8 +81,13 @@ class Sending:
         key_of = services(self._registry, self._clock)
         try:
             released_at, request = self._request(waiting, key_of)
-            answer = self._consent.notice(request, waiting.mailboxes, spooled=waiting.spooled)
+            answer = self._ask(request, waiting)
             if isinstance(answer, NoticeDeny):
+                if answer.reasons == (REPLAYED,):
+                    # An earlier delivery was taken and its answer lost: it is logged, under an id that we never learnt.
+                    _LOG.warning("spooled notice %s: logged, and its leaf is not known here", waiting.sequence)
+                    self._law.delivered_unseen(waiting.sequence)
+                    return
                 raise MessageError(f"notice answer: {', '.join(answer.reasons)}")
             proven = prove_notice(
                 answer,
@@ -103,6 +108,13 @@ class Sending:
         self._law.delivered(
             waiting.sequence, answer.notice_id, LeafRecord.of(proven.logged), visible_from=_visible_from(waiting)
         )
+
+    def _ask(self, request: VerifiedBasisRequest, waiting: Waiting) -> NoticeAllow | NoticeDeny:
+        """Twice where no answer comes: the first one is held there for some seconds."""
+        try:
+            return self._consent.notice(request, waiting.mailboxes, spooled=waiting.spooled)
+        except PeerUnavailable:
+            return self._consent.notice(request, waiting.mailboxes, spooled=waiting.spooled)
 
     def _request(self, waiting: Waiting, key_of: Callable[[str], PublicKey]) -> tuple[int, VerifiedBasisRequest]:
         """When it was released, and the request as it was then."""

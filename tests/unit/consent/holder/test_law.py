@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from consent.errors import PeerUnavailable
 from consent.grant.notice import BasisRequest, NoticeAllow, sign_basis_request
 from consent.grant.spooled_notice import verify_spooled
 from consent.grant.use import UseRequest, open_data_answer, seal_subject
@@ -496,3 +497,27 @@ def test_sensitive_waits_for_its_quorum(tmp_path: Path, witnesses: bool) -> None
     approve(city, declare(city, sensitive=True))
     answer = city.send(basis_request(city))
     assert answer.status_code == (200 if witnesses else 503), answer.text
+
+
+def test_an_answer_to_a_late_notice_that_was_lost(lawful: City, anna: Wallet) -> None:
+    """At once it is asked for again; later the consent service says that it has it, and that is no refusal."""
+    lawful.send(basis_request(lawful, BERTA))
+    lawful.consent.lies.down = True
+    for _ in range(2):
+        lawful.send(basis_request(lawful, urgent=True))
+    lawful.consent.lies.down = False
+    notice, lost = lawful.sending._consent.notice, [PeerUnavailable("the line broke")]
+
+    def breaks(*asked: Any, **named: Any) -> Any:
+        answer = notice(*asked, **named)
+        if lost:
+            raise lost.pop()
+        return answer
+
+    lawful.sending._consent.notice = breaks  # type: ignore[method-assign]
+    lawful.consent.noticed.clear()
+    lawful.consent.lies.denies_notices = "replayed"
+    assert lawful.sending.notices() == 2 and len(lawful.consent.noticed) == 3
+    assert spooled(lawful) == [(1, "delivered"), (2, "delivered")]
+    lawful.clock.now += 1
+    assert lawful.journal(anna)["releases"] == [], "no entry under an id that no log has"

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 
 from consent.grant.act import Pause, Resume, sign_act
 from consent.grant.detail import AuthorizationDetail
+from consent.grant.opening import open_event
 from consent.grant.request import verify_request
 from consent.holder.app import holder_app
 from consent.holder.link import link_nonce, seal_link
@@ -150,6 +151,37 @@ def test_access_by_law(together: Together) -> None:
     )
     assert isinstance(read, ReleasedByLaw), read
     assert together.statistics()["notices"] == 2
+
+
+def test_three_exchanges_are_three_lines_and_a_neighbour_has_none(together: Together) -> None:
+    """Row M4: who asked, what, under which procedure, on which basis; by law and by consent side by side."""
+    together.lawful()
+    neighbour = Resident(together.real, claim="q8y4").enrolled()
+    held = together.given()
+    assert isinstance(together.kit.read(held.id, ("income.band",)), Released)
+    for _ in range(2):
+        read = together.kit.read_by_law(
+            together.declaration, holder=HOLDER, attributes=("income.band",), subject={CLAIM: ANNA}
+        )
+        assert isinstance(read, ReleasedByLaw), read
+    opening = together.resident.opening(held)
+    lines = [
+        open_event(
+            together.resident.view_key if item["kind"] == "notice" else opening,
+            item["sealed"],
+            leaf_id=item["grant_id"],
+            counter=item["counter"],
+        ).event
+        for item in together.resident.call("GET", "/me/timeline").json()["items"]
+        if item["kind"] in ("use", "notice")
+    ]
+    assert [(one["kind"], one["service"], one["attributes"]) for one in lines] == [
+        ("use", SERVICE, ["income.band"]),
+        ("notice", SERVICE, ["income.band"]),
+        ("notice", SERVICE, ["income.band"]),
+    ]
+    assert lines[0]["purpose"] == lines[1]["purpose"] == together.declaration.purpose and lines[1]["declaration"] == LAW
+    assert neighbour.call("GET", "/me/timeline").json()["items"] == []
 
 
 def test_urgent_and_delivered_later(together: Together) -> None:

@@ -134,11 +134,12 @@ def cosign(text: str, name: str, public: bytes, signer: NoteSigner, *, now: int)
 
 
 def verify(note: UnverifiedNote, key: NoteKey) -> None:
-    """Raises LogError unless the key of this name signed the text."""
-    for signature in _of(note, key):
+    """Raises LogError unless the key of this name signed the text; one wrong signature of its makes it malformed."""
+    signatures = _of(note, key)
+    for signature in signatures:
         _check(key, signature.value, note.text.encode())
-        return
-    raise LogError("note: not signed by the expected key")
+    if not signatures:
+        raise LogError("note: not signed by the expected key")
 
 
 def verify_cosignature(note: UnverifiedNote, key: NoteKey) -> int | None:

@@ -18,6 +18,7 @@ from consent.grant.use import Reason
 from consent.grant.withdrawal import NOTED_SECONDS, VerifiedWithdrawal
 from consent.holder import journal, tables
 from consent.holder.journal import Journal, Recorded, Use
+from consent.holder.law_journal import LawfulAccess, LawJournal
 from consent.holder.limits import FREQUENCY, MAX_USES, Limits
 from consent.holder.link_store import LinkNotice, LinkStore
 from consent.holder.records import LeafRecord
@@ -357,3 +358,46 @@ def test_no_release_after_a_pause_was_acknowledged(engine: Engine, store: Journa
     for thread in threads:
         thread.join()
     assert early and all(one.reasons == (Reason("paused"),) for one in late)
+
+
+# Access by law.
+
+
+def access(number: int = 1, **changes: Any) -> LawfulAccess:
+    named: dict[str, Any] = {
+        "id": f"notice-{number}", "request_hash": f"law-{number}", "service": "service", "row_key": "1",
+        "asked": ("a",), "release_before": NOW + 5, "expires": NOW + 60, "visible_from": None,
+    }  # fmt: skip
+    return LawfulAccess(**named | changes)
+
+
+def leaf(number: int) -> LeafRecord:
+    return LeafRecord("log", number, NOW // 86_400, Kind.NOTICE, GRANT_ID, 0)
+
+
+def test_an_access_by_law_is_recorded_once(engine: Engine, clock: Clock) -> None:
+    law = LawJournal(engine, clock)
+    first = law.record(access(), leaf(1), outcome=journal.RELEASED, answer="sealed")
+    assert law.record(access(), leaf(1), outcome=journal.RELEASED, answer="other") == first == law.find("law-1")
+    with pytest.raises(MessageError, match="another access"):
+        law.record(access(2, id="notice-1"), leaf(2), outcome=journal.RELEASED, answer="sealed")
+    assert (count(engine, "release"), count(engine, "leaf_record")) == (1, 2), "its leaf is counted all the same"
+
+
+def test_an_access_by_law_that_comes_too_late(engine: Engine, clock: Clock) -> None:
+    law = LawJournal(engine, clock)
+    clock.now = float(NOW + 5)
+    with pytest.raises(StaleMessage):
+        law.record(access(), leaf(1), outcome=journal.RELEASED, answer="sealed")
+    assert (count(engine, "release"), count(engine, "stored_answer"), count(engine, "leaf_record")) == (0, 0, 1)
+
+
+def test_what_is_hidden_comes_after_what_was_shown(engine: Engine, store: Journal, clock: Clock) -> None:
+    law = LawJournal(engine, clock)
+    law.record(access(1, visible_from=NOW + 100), leaf(1), outcome=journal.RELEASED, answer=None)
+    record(store, use(1))
+    assert [entry.use_id for entry in store.of_row("1")] == ["use-1"]
+    clock.now = float(NOW + 99)
+    assert len(store.of_row("1")) == 1
+    clock.now = float(NOW + 100)
+    assert [entry.use_id for entry in store.of_row("1")] == ["use-1", "notice-1"]

@@ -57,8 +57,9 @@ def test_refused(text: str) -> None:
 def test_a_wrong_signature_of_a_known_key_refuses_even_beside_a_good_one() -> None:
     parsed = note.parse(signed())
     bad = note.Signature(ORIGIN, KEY.key_id, bytes(64))
-    with pytest.raises(LogError, match="wrong"):
-        note.verify(note.UnverifiedNote(TEXT, (bad, *parsed.signatures)), KEY)
+    for signatures in ((bad, *parsed.signatures), (*parsed.signatures, bad)):
+        with pytest.raises(LogError, match="wrong"):
+            note.verify(note.UnverifiedNote(TEXT, signatures), KEY)
 
 
 def test_cosignature() -> None:

@@ -133,13 +133,13 @@ class Journal:
         with self._engine.begin() as connection:
             now = self._clock()
             connection.execute(delete(stored_answer).where(stored_answer.c.expires <= int(now)))
+            records.add(connection, use.leaf)
             # 1
             if (before := recorded(connection, use.use_request_hash)) is not None:
                 return before
             # 2
             kept = learn(connection, use.grant)
             _require_unused(connection, use)
-            records.add(connection, use.leaf)
             told = told_acts.told(connection, grant_id, use.grant.thumbprint)
             # 3
             if names := withdrawn(use.asked, kept):

@@ -80,13 +80,13 @@ class LawJournal:
     def _record(self, access: LawfulAccess, leaf: LeafRecord, outcome: str, answer: str | None) -> Recorded:
         with self._engine.begin() as connection:
             now = self._clock()
+            records.add(connection, leaf)
             if (before := recorded(connection, access.request_hash)) is not None:
                 return before
             if connection.execute(select(release.c.number).where(release.c.use_id == access.id)).first() is not None:
                 raise MessageError("notice answer: its id belongs to another access")
             if now >= access.release_before:
                 raise StaleMessage("notice answer: release_before has passed")
-            records.add(connection, leaf)
             return _insert(connection, access, outcome, answer, now=int(now), shown=_shown(access, int(now)))
 
     def spool(

@@ -141,7 +141,9 @@ def test_a_use_is_recorded_once(engine: Engine, store: Journal) -> None:
     first = record(store, use(), answer="first")
     assert first == Recorded(GRANT_ID, journal.RELEASED, "first")
     again = replace(use(), use_id="other", counter=9)
+    again = replace(again, leaf=replace(again.leaf, leaf_index=99))
     assert record(store, again, answer="second") == first == store.find("hash-1")
+    assert count(engine, "leaf_record") == 2, "a second leaf for it is in the log, and counted"
     assert count(engine, "release") == 1 and store.find("hash-2") is None
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -204,6 +204,47 @@ def test_writers_of_one_database_wait_for_each_other(engine: Engine) -> None:
     for made in writers:
         made.stop()
     assert sorted(numbers) == list(range(1, 201))
+
+
+class Unsorted(Writer):
+    """The planted fault: batches in the reverse order."""
+
+    def in_order(self, batch: list[Any]) -> list[Any]:
+        return super().in_order(batch)[::-1]
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_batches_in_another_order_wait_in_a_circle_and_are_tried_alone(engine: Engine, group: Writer) -> None:
+    other = Unsorted(engine)
+    both_have_one = Barrier(2)
+    with engine.begin() as connection:
+        connection.execute(ADD, [{"number": number, "name": str(number)} for number in (0, 1)])
+
+    def touch(number: int, *, meet: bool) -> writer.Work[int]:
+        left = [meet]
+
+        def work(connection: Statements) -> int:
+            row = {"number": number}
+            connection.execute(text("UPDATE party SET party_id = party_id || '.' WHERE number = :number"), row)
+            if left.pop() if left else False:
+                both_have_one.wait(SECONDS)
+            return number
+
+        return work
+
+    held = [Held(group), Held(other)]
+    futures = [
+        made.submit(touch(number, meet=number == first), key=bytes([number]))
+        for made, first in ((group, 0), (other, 1))
+        for number in (0, 1)
+    ]
+    for one in held:
+        one.release()
+    assert [future.result(SECONDS) for future in futures] == [0, 1, 0, 1]
+    other.stop()
+    assert group.failed_batches + other.failed_batches == 1
+    with engine.begin() as connection:
+        assert set(connection.execute(text("SELECT party_id FROM party")).scalars()) == {"0..", "1.."}
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bench.measure import cpu_us, wall_us
-from bench.row import AtMost, PerSecond, Row
+from bench.row import AtMost, FasterThan, PerSecond, Row
 from consent.ledger.findings import Tally
 from consent.ledger.leaf import Kind, Leaf
 from consent.ledger.replay import Replay
@@ -39,8 +39,12 @@ def rows() -> list[Row]:
         Row(
             "log append, durable, batch 256 (CPU)",
             append,
-            {"its hashing alone": _hashing},
-            (PerSecond(BATCH, gate=15_000, goal=60_000), AtMost("its hashing alone", gate=None, goal=None)),
+            {"its hashing alone": _hashing, "pymerkle SqliteTree": _pymerkle()},
+            (
+                PerSecond(BATCH, gate=15_000, goal=60_000),
+                AtMost("its hashing alone", gate=None, goal=None),
+                FasterThan("pymerkle SqliteTree", gate=None, goal=None),
+            ),
             cpu_us,
         ),
         Row(
@@ -60,6 +64,20 @@ def _hashing() -> bytes:
     while len(row) > 1:
         row = [sha256(b"\1" + row[at] + row[at + 1]).digest() for at in range(0, len(row), 2)]
     return row[0]
+
+
+def _pymerkle() -> Callable[[], object]:
+    """The same leaves into a tree in SQLite, at once: its bulk way, one transaction, no signature and no proof."""
+    from pymerkle import SqliteTree  # type: ignore[import-untyped]
+
+    folder = tempfile.TemporaryDirectory(prefix="atorga-bench-pymerkle-")
+    tree = SqliteTree(f"{folder.name}/tree.db")
+
+    def append() -> None:
+        assert folder is not None
+        tree.append_entries(LEAVES)
+
+    return append
 
 
 def _replay() -> Callable[[], object]:

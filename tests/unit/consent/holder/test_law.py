@@ -521,3 +521,8 @@ def test_an_answer_to_a_late_notice_that_was_lost(lawful: City, anna: Wallet) ->
     assert spooled(lawful) == [(1, "delivered"), (2, "delivered")]
     lawful.clock.now += 1
     assert lawful.journal(anna)["releases"] == [], "no entry under an id that no log has"
+
+
+def test_a_status_that_says_another_decision(lawful: City, anna: Wallet) -> None:
+    lawful.consent.lies.status = lambda _: 403
+    assert_unproven(lawful, anna)

@@ -11,6 +11,7 @@ import stat
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from threading import Lock
 
 WRITER = "writer"
 
@@ -35,14 +36,17 @@ class Bells:
         self._others: dict[str, int] = {}
         self._to_writer: int | None = None
         self._rung = self._closed = False
+        self._turn = Lock()
+        """Held while a handle is used or closed: a number that was closed may be another file's."""
         self._poll = select.poll()
         self._poll.register(self._own, select.POLLIN)
 
     def close(self) -> None:
         """Takes the bell away; whoever waits is to have ended."""
-        if self._closed:
-            return
-        self._closed = True
+        with self._turn:
+            if self._closed:
+                return
+            self._closed = True
         self.stop_answering()
         (self._folder / self._name).unlink(missing_ok=True)
         for handle in (self._own, *self._others.values(), *(() if self._to_writer is None else (self._to_writer,))):
@@ -60,9 +64,12 @@ class Bells:
 
     def ring_own(self) -> None:
         """Wakes this process's waiter."""
-        if not self._rung and not self._closed:
-            self._rung = True
-            _ring(self._own)
+        if self._rung:
+            return
+        with self._turn:
+            if not self._closed:
+                self._rung = True
+                _ring(self._own)
 
     # ── who follows rings the writer ─────────────────────────────────────────────────────────
 
@@ -83,14 +90,15 @@ class Bells:
 
     def ring_writer(self) -> bool:
         """Whether a writer hears it."""
-        if self._closed:
-            return False
-        if self._to_writer is None:
-            self._to_writer = _open(self._folder / WRITER)
-        if self._to_writer is not None and not _ring(self._to_writer):
-            os.close(self._to_writer)
-            self._to_writer = None
-        return self._to_writer is not None
+        with self._turn:
+            if self._closed:
+                return False
+            if self._to_writer is None:
+                self._to_writer = _open(self._folder / WRITER)
+            if self._to_writer is not None and not _ring(self._to_writer):
+                os.close(self._to_writer)
+                self._to_writer = None
+            return self._to_writer is not None
 
     def writer_answers(self) -> bool:
         """Whether anybody hears the writer's bell; without ringing it."""
@@ -103,18 +111,24 @@ class Bells:
     # ── the writer rings all others ──────────────────────────────────────────────────────────
 
     def ring_others(self) -> None:
-        names = {name for name in os.listdir(self._folder) if name not in (WRITER, self._name) and name[0] != "."}
-        for gone in self._others.keys() - names:
-            os.close(self._others.pop(gone))
-        for name in names:
-            if name not in self._others:
-                opened = _open(self._folder / name)
-                if opened is None:
-                    (self._folder / name).unlink(missing_ok=True)
-                    continue
-                self._others[name] = opened
-            if not _ring(self._others[name]):
-                os.close(self._others.pop(name))
+        with self._turn:
+            if self._closed:
+                return
+            names = {name for name in os.listdir(self._folder) if name not in (WRITER, self._name) and name[0] != "."}
+            for gone in self._others.keys() - names:
+                os.close(self._others.pop(gone))
+            for name in names:
+                self._ring_other(name)
+
+    def _ring_other(self, name: str) -> None:
+        if name not in self._others:
+            opened = _open(self._folder / name)
+            if opened is None:
+                (self._folder / name).unlink(missing_ok=True)
+                return
+            self._others[name] = opened
+        if not _ring(self._others[name]):
+            os.close(self._others.pop(name))
 
 
 def _open(path: Path) -> int | None:

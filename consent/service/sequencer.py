@@ -252,6 +252,9 @@ class Sequencer:
         if not self._turn.take():
             return False
         try:
+            if self._writer.writes:
+                # An earlier attempt failed at the disk or the database: what of it is there?
+                self._writer.reopen()
             self._writer.take()
         except LogInUse:
             self._turn.release()
@@ -292,6 +295,7 @@ class Sequencer:
         if self._catch_up is None:
             return
         try:
+            self._writer.reopen()
             self._catch_up(self._writer)
             self._compare(self._writer)
             self._recover()

@@ -193,3 +193,36 @@ def test_what_another_process_declared_is_seen_within_a_second(wallet: Wallet) -
 
 def test_the_folder_of_opening_keys_is_its_owners(wallet: Wallet) -> None:
     assert (wallet.city.folder / "opening").stat().st_mode & 0o077 == 0
+
+
+def test_a_take_over_that_meets_a_full_disk_is_tried_again(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever follows takes the lock, cannot write what is missing, and can a moment later."""
+    city = wallet.city
+    held = wallet.give()
+    assert city.office.sequencer.wait_for_size(3, seconds=5)
+    second = ConsentCity(city.folder, keys=city.keys, clock=city.clock)
+    try:
+        failures = iter([OSError("disk full"), OSError("disk full")])
+        real = LogWriter._write_all
+
+        def failing(self: LogWriter, files: Any) -> None:
+            fault = next(failures, None)
+            if fault is not None:
+                raise fault
+            real(self, files)
+
+        monkeypatch.setattr(Placing, "place", lambda self, *, now: Placed(0, ()))
+        monkeypatch.setattr("consent.service.withdrawing.LOG_SECONDS", 0.01)
+        wallet.withdraw(held)
+        city.office.sequencer.stop()
+        monkeypatch.undo()
+        # A leaf that has its place and is in no file: the first thing that a new writer writes.
+        assert len(Placing(city.engine, secrets.token_bytes).place(now=60_000).leaves) == 1
+        monkeypatch.setattr(LogWriter, "_write_all", failing)
+        until = time.monotonic() + 10
+        while second.office.sequencer.state != "running":
+            assert time.monotonic() < until, second.office.sequencer.state
+            time.sleep(0.01)
+        assert next(failures, None) is None and leaves(second)[-1].kind is Kind.WITHDRAW
+    finally:
+        second.close()

@@ -158,6 +158,8 @@ def _report(call: Invocation, outcomes: list[Outcome]) -> None:
                 call.terminal.alarm(line)
             else:
                 call.terminal.say(line)
+    if not all(outcome.complete for outcome in outcomes):
+        call.terminal.warn(call.texts("withdraw.again"))
     if untold := [one for one in outcomes if one.state == MISSING]:
         raise ConsentRefused("act_unanswered", f"grant act: {len(untold)} of {len(outcomes)} not answered yet")
     told = [outcome.to_json() for outcome in outcomes]

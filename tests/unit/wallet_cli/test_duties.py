@@ -299,7 +299,7 @@ def test_a_service_that_is_late(resident: Wallet, permissions: Permissions, city
     late = resident.run("consent", "deletions", "--json")
     assert late.code == 0
     assert late.json["deletions"][0]["state"] == "overdue"
-    assert "LATE: The social-services had to delete" in late.err
+    assert "LATE: The social-services had until" in late.err
 
 
 def test_a_signed_deletion(resident: Wallet, permissions: Permissions, city: City, grant_id: str) -> None:

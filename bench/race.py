@@ -25,7 +25,7 @@ from pathlib import Path
 from bench.race_city import POSTGRESQL, SQLITE, RaceCity, open_city
 from bench.race_client import SINGLE, Counts
 from bench.race_course import KEPT, Plan, Worker, give, run_race, say
-from bench.race_judge import Use, Withdrawal, begun_after, counted_after, in_force, logged_after, unlogged
+from bench.race_judge import Use, Withdrawal, begun_after, counted_after, in_force, logged_after, misnumbered, unlogged
 from consent.ledger.leaf import Leaf
 from consent.service.catalogue import REFRESH_SECONDS
 
@@ -97,9 +97,10 @@ def judge(
     uses = [use for one in counts for use in one.uses]
     ended = in_force([one for client in counts for one in client.withdrawals], outage)
     leaves = city.leaves()
+    wrong = misnumbered(ended, leaves)
     found = {
         "by the clock": begun_after(uses, ended),
-        "by the counter": counted_after(uses, ended),
+        "by the counter": counted_after(uses, [one for one in ended if one not in wrong]),
         "by the log": logged_after(leaves),
     }
     for how, late_ones in found.items():
@@ -108,7 +109,7 @@ def judge(
             for grant_id, counter in sorted(late_ones)[:SHOWN]:
                 say(_story(grant_id, counter, uses, ended, leaves))
     late = set().union(*found.values())
-    faults = []
+    faults = [f"{len(wrong)} withdrawals were answered with the counter of another act"] if wrong else []
     if missing := unlogged(uses, leaves):
         faults.append(f"{len(missing)} uses were allowed and are not in the log")
     if bad := sum(one.poisoned_allowed for one in counts):

@@ -82,6 +82,13 @@ def logged_after(leaves: Iterable[Leaf]) -> Late:
     return late
 
 
+def misnumbered(ended: Iterable[Withdrawal], leaves: Iterable[Leaf]) -> list[Withdrawal]:
+    """Withdrawals that were answered with a counter that the log gives to something else."""
+    kinds = {(leaf.id, leaf.counter): leaf.kind for leaf in leaves if leaf.counter}
+    ends = (Kind.WITHDRAW, Kind.AMEND, None)
+    return [one for one in ended if one.counter and kinds.get((one.grant_id, one.counter)) not in ends]
+
+
 def _pairs(uses: Iterable[Use], ended: Iterable[Withdrawal]) -> Iterable[tuple[Use, Withdrawal]]:
     endings: dict[bytes, list[Withdrawal]] = defaultdict(list)
     for one in ended:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.planted import faults, is_caught
-from bench.race_judge import Use, Withdrawal, begun_after, counted_after, logged_after, unlogged
+from bench.race_judge import Use, Withdrawal, begun_after, counted_after, logged_after, misnumbered, unlogged
 from bench.race_stores import ALL
 from consent.ledger.leaf import Kind, Leaf
 
@@ -94,6 +94,12 @@ def test_the_order_of_the_counters_is_judged() -> None:
 def test_a_use_between_pause_and_resume_is_late() -> None:
     kinds = [(Kind.GRANT, ALL), (Kind.PAUSE, 0), (Kind.USE, 1), (Kind.RESUME, 0), (Kind.USE, 1)]
     assert logged_after(leaf(kind, mask, counter) for counter, (kind, mask) in enumerate(kinds, 1)) == {(A, 3)}
+
+
+def test_a_withdrawal_with_a_strangers_counter_is_found() -> None:
+    leaves = [leaf(Kind.GRANT, ALL, 1), leaf(Kind.USE, 1, 2), leaf(Kind.WITHDRAW, 0, 3)]
+    right, wrong, waiting = (Withdrawal(A, ALL, 0, counter) for counter in (3, 2, 4))
+    assert misnumbered([right, wrong, waiting], leaves) == [wrong]
 
 
 def test_a_use_that_is_not_in_the_log_is_found() -> None:

@@ -26,7 +26,7 @@ from identity.openid4vp.request import read_request
 from identity.trust.registry import VerifiedRegistry, sign_registry, verify_registry
 from tests.consent_city import CONSENT, ROLES, Driver, Keys, Resident
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 PAIRWISE = "urn:atorga:pairwise:1"
 WITNESS = "witness.example"
 

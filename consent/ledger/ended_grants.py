@@ -86,6 +86,8 @@ class EndedGrants:
                     connection.execute(statement, {"grant_id": grant.grant_id})
                 connection.execute(_REQUEST, {"request_id": grant.request_id})
                 add_event(connection, grant.make_erase(row), grant.grant_id, row.counter)
+            if whole_account:
+                connection.execute(_TEXTLESS, {"account": account})
             if not whole_account or connection.execute(_LEFT, {"account": account}).first() is not None:
                 return False
             for statement in _FORGET_ACCOUNT:
@@ -130,6 +132,11 @@ _EMPTY = tuple(
     )
 )
 _REQUEST = text("UPDATE request SET grant_id = NULL, mailbox = NULL WHERE request_id = :request_id")
+# What a restored copy lost the text of has nothing to empty; it must not keep the account.
+_TEXTLESS = text(
+    "UPDATE grant_row SET account = 0 WHERE account = :account AND state NOT IN (1, 2) "
+    "AND NOT EXISTS (SELECT 1 FROM grant_body WHERE grant_body.grant_id = grant_row.grant_id)"
+)
 _LEFT = text("SELECT 1 FROM grant_row WHERE account = :account LIMIT 1")
 _FORGET_ACCOUNT = (
     *(

@@ -299,6 +299,18 @@ def test_erasure_empties_what_has_ended(engine: Engine) -> None:
     assert (count(engine, "account"), count(engine, "account_key"), count(engine, "grant_row")) == (0, 0, 2)
 
 
+def test_a_grant_whose_text_was_lost_keeps_no_account(engine: Engine) -> None:
+    owner, store = account(engine).number, EndedGrants(engine)
+    lost = give(engine, owner)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM grant_body"))
+    assert not store.erase(owner, [], now=NOW, whole_account=True), "it lives"
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE grant_row SET state = {State.INVALIDATED.value}"))
+    assert store.erase(owner, [], now=NOW, whole_account=True)
+    assert row(engine, lost).account == 0 and count(engine, "account") == 0
+
+
 # ── the feed ─────────────────────────────────────────────────────────────────────────────────
 
 

@@ -30,9 +30,10 @@ def run(call: Invocation) -> None:
         for at in account.all_held(work):
             recoveries.warn(work, at)
         timelines = [timeline.read(work, at) for at in account.all_held(work)]
-        entries = [entry for one in timelines for entry in one.entries] + timeline.of_erased(work.store)
+        erased, laws = timeline.of_erased(work.store)
+        entries = [entry for one in timelines for entry in one.entries] + erased
         grants = {grant.grant_id: grant for grant in consents.grants(work.store)}
-        laws = {leaf: law for one in timelines for leaf, law in one.laws.items()}
+        laws |= {leaf: law for one in timelines for leaf, law in one.laws.items()}
         used = usage.usages(entries, grants, journals.releases, laws)
         findings = [finding for one in timelines for finding in one.findings]
         holders = {grant_id: grant.holder for grant_id, grant in grants.items()}

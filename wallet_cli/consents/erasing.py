@@ -12,7 +12,7 @@ from wallet_cli.consents import give
 from wallet_cli.consents.account import OpenAccount
 from wallet_cli.errand import Errand
 from wallet_cli.errors import ConsentRefused
-from wallet_cli.store import acts, consents, history
+from wallet_cli.store import acts, consents, history, oppositions, watch
 
 KEPT, ERASED = "kept", "erased"
 _WHAT = "erasure"
@@ -49,5 +49,7 @@ def erase(errand: Errand, at: OpenAccount, grant_id: str | None) -> Erasure:
                 consents.set_grant_state(errand.store, name, ERASED)
         if done.account == ERASED:
             consents.drop_account(errand.store, at.account.consent)
+            watch.close_own_events(errand.store, at.account.consent, now=errand.now)
+            oppositions.drop_all(errand.store, at.account.consent)
         history.record(errand.store, "erased", at.account.consent, list(done.erased), now=errand.now)
     return done

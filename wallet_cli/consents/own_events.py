@@ -33,7 +33,7 @@ from wallet_cli.store.watch import OwnEvent
 from wallet_cli.trust import bases
 
 _WHAT = "timeline"
-_LAW = "law"
+LAW = "law"
 _LOGGED_AT = "logged_at"
 _OPPOSABLE = "opposable"
 
@@ -67,13 +67,13 @@ def read(errand: Errand, at: OpenAccount, items: list[Item], log: PeriodLogs, nu
             found.findings.append(Finding("false_event", item.grant_id, str(fault)))
             continue
         body: dict[str, Any] = dict(known.body) if known is not None else {}
-        if entry.kind is Kind.NOTICE and entry.event.get("declaration") != OFFICERS and _LAW not in body:
+        if entry.kind is Kind.NOTICE and entry.event.get("declaration") != OFFICERS and LAW not in body:
             if not asked:
                 approved, asked = bases.current(errand.network, errand.store, now=errand.now), True
             body |= _basis(found, entry, approved)
         _check_opposed(found, entry, made, opposable=body.get(_OPPOSABLE) is True)
-        if _LAW in body:
-            found.laws[entry.grant_id] = body[_LAW]
+        if LAW in body:
+            found.laws[entry.grant_id] = body[LAW]
         found.entries.append(entry)
         kept = {**body, **entry.body(), _LOGGED_AT: entry.logged_at}
         with errand.store.transaction():
@@ -120,7 +120,7 @@ def _basis(found: OwnEvents, entry: Entry, approved: VerifiedBases | None) -> di
             Finding("unapproved_basis", entry.grant_id, "nobody had approved the basis that this access names")
         )
         return {}
-    return {_LAW: dict(basis.law), _OPPOSABLE: basis.opposable}
+    return {LAW: dict(basis.law), _OPPOSABLE: basis.opposable}
 
 
 def _check_opposed(found: OwnEvents, entry: Entry, made: list[Opposition], *, opposable: bool) -> None:

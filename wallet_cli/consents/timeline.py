@@ -28,7 +28,7 @@ from wallet_cli.consents.log_periods import TOO_OLD, PeriodLogs
 from wallet_cli.consents.numbers import Numbers
 from wallet_cli.errand import Errand
 from wallet_cli.errors import ConsentRefused
-from wallet_cli.store import acts, consents
+from wallet_cli.store import acts, consents, watch
 from wallet_cli.store.consents import HeldGrant, SeenEvent
 from wallet_cli.store.database import Store
 
@@ -76,14 +76,20 @@ def read(errand: Errand, at: OpenAccount) -> Timeline:
     return found
 
 
-def of_erased(store: Store) -> list[Entry]:
-    """Events of grants whose record was erased, as this wallet had opened and proved them before."""
+def of_erased(store: Store) -> tuple[list[Entry], dict[str, Mapping[str, str]]]:
+    """Events whose record was erased, as this wallet had opened and proved them before; the laws of those by law."""
     events, entries = consents.all_events(store), []
     for grant_id in sorted(acts.erased(store) & events.keys()):
         for one in events[grant_id]:
             item = Item(grant_id, Kind[one.kind.upper()], one.counter, one.leaf_index, "")
             entries.append(entry_of_body(item, one.body))
-    return entries
+    laws: dict[str, Mapping[str, str]] = {}
+    for own in watch.closed_events(store):
+        item = Item(own.leaf_id, Kind[own.kind.upper()], 0, own.leaf_index, "")
+        entries.append(entry_of_body(item, own.body))
+        if own_events.LAW in own.body:
+            laws[own.leaf_id] = own.body[own_events.LAW]
+    return entries, laws
 
 
 def _fetch(at: OpenAccount) -> list[Item]:

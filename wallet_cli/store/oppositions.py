@@ -39,6 +39,11 @@ def end(store: Store, opposition_id: str, *, now: int) -> None:
     store.change("UPDATE opposition SET ended = ? WHERE opposition_id = ?", now, opposition_id)
 
 
+def drop_all(store: Store, consent: str) -> None:
+    """The account was erased, and they with it: the history says that they were made."""
+    store.change("DELETE FROM opposition WHERE consent = ?", consent)
+
+
 def all_of(store: Store, consent: str) -> list[Opposition]:
     """Ended ones too, oldest first."""
     rows = store.rows(f"{_OPPOSITION} WHERE consent = ? ORDER BY since, opposition_id", consent)

@@ -1,7 +1,7 @@
 """What the timeline has shown of events that belong to no grant, and the evidence against those who cheat."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +29,12 @@ class Evidence:
     body: dict[str, Any]
 
 
+_OWN_EVENT = "SELECT leaf_id, consent, kind, leaf_index, body FROM own_event"
+
+
 def save_own_event(store: Store, event: OwnEvent) -> None:
     store.change(
-        "INSERT INTO own_event VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO own_event (leaf_id, consent, kind, leaf_index, body) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (leaf_id) DO UPDATE SET leaf_index = excluded.leaf_index",
         event.leaf_id,
         event.consent,
@@ -42,9 +45,18 @@ def save_own_event(store: Store, event: OwnEvent) -> None:
 
 
 def own_events(store: Store, consent: str) -> dict[str, OwnEvent]:
-    """By the id of their leaf."""
-    rows = store.rows("SELECT leaf_id, consent, kind, leaf_index, body FROM own_event WHERE consent = ?", consent)
-    return {row[0]: OwnEvent(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows}
+    """By the id of their leaf; of the account that is there now."""
+    rows = store.rows(f"{_OWN_EVENT} WHERE consent = ? AND closed IS NULL", consent)
+    return {row[0]: _own_event(row) for row in rows}
+
+
+def close_own_events(store: Store, consent: str, *, now: int) -> None:
+    """The account was erased: nobody has to show them any more."""
+    store.change("UPDATE own_event SET closed = ? WHERE consent = ? AND closed IS NULL", now, consent)
+
+
+def closed_events(store: Store) -> list[OwnEvent]:
+    return [_own_event(row) for row in store.rows(f"{_OWN_EVENT} WHERE closed IS NOT NULL ORDER BY leaf_id")]
 
 
 def keep_evidence(store: Store, evidence: Evidence) -> None:
@@ -63,6 +75,10 @@ def evidence(store: Store) -> list[Evidence]:
     """Oldest first."""
     rows = store.rows("SELECT code, about, detail, found, body FROM evidence ORDER BY id")
     return [Evidence(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]
+
+
+def _own_event(row: Sequence[Any]) -> OwnEvent:
+    return OwnEvent(row[0], row[1], row[2], row[3], json.loads(row[4]))
 
 
 def evidence_json(store: Store) -> Mapping[str, Any]:

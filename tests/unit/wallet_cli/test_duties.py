@@ -237,9 +237,14 @@ def test_erased_before_it_was_ever_looked_at(resident: Wallet, permissions: Perm
     assert len(after.json["events"]) == 4
 
 
-def test_the_account_goes_with_the_last_record(resident: Wallet, permissions: Permissions, grant_id: str) -> None:
+def test_the_account_goes_with_the_last_record(
+    resident: Wallet, permissions: Permissions, city: City, grant_id: str
+) -> None:
     kept = resident.run("consent", "erase", "--account", "--yes", "--json")
     assert kept.json == {"erased": [], "account": "kept"}
+    permissions.approve()
+    assert permissions.access_by_law([mailbox_of_link(resident)])
+    assert resident.run("consent", "oppose", "--service", SOCIAL).code == 0
     assert resident.run("consent", "withdraw", "--all").code == 0
     done = resident.run("consent", "erase", "--account", "--yes", "--json")
     assert done.json == {"erased": [grant_id], "account": "erased"}
@@ -247,6 +252,12 @@ def test_the_account_goes_with_the_last_record(resident: Wallet, permissions: Pe
     # A new permission opens a new account.
     again = resident.run("consent", "grant", permissions.ask(), "--yes", "--json")
     assert again.code == 0, again.err
+    # Of the old account nothing has to be there any more; this wallet still shows it.
+    resident.now = city.now = city.now + 120
+    seen = resident.run("timeline", "--json")
+    assert seen.code == 0, seen.err
+    assert [one["basis"]["kind"] for one in seen.json["usage"]] == ["consent", "consent", "law"]
+    assert seen.json["usage"][-1]["basis"]["law"]["en"] == "Tax Act, article 93"
 
 
 def test_an_erasure_that_nobody_asked_for(

@@ -39,12 +39,14 @@ CREATE TABLE erasure (
 ) STRICT, WITHOUT ROWID;
 
 -- Events that belong to no grant (accesses that rest on law, oppositions), by the id of their leaf.
+-- `closed`: when the account was erased that they were sealed to; null = they have to be there still.
 CREATE TABLE own_event (
     leaf_id    TEXT PRIMARY KEY,
     consent    TEXT NOT NULL,
     kind       TEXT NOT NULL,
     leaf_index INTEGER,
-    body       TEXT NOT NULL
+    body       TEXT NOT NULL,
+    closed     INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- What did not hold, with what proves it to others.

@@ -83,7 +83,7 @@ class _Job:
 
 
 class Writer:
-    """Starts with its first work and ends with ``stop``; threads share it.
+    """Starts with ``start`` or its first work, and ends with ``stop``; threads share it.
 
     It has a connection of its own, of the driver itself, and opens it again after a fault.
     """
@@ -119,8 +119,7 @@ class Writer:
         """The same without waiting. Raises OutOfService where nothing can be written."""
         job = _Job(work, key)
         with self._changed:
-            if self._state == "new":
-                self._begin()
+            self._begin()
             if self._state != "running":
                 raise OutOfService("database: nothing can be written now")
             if len(self._others) + len(self._closings) >= MAX_WAITING:
@@ -128,6 +127,11 @@ class Writer:
             (self._closings if closing else self._others).append(job)
             self._changed.notify()
         return job.future
+
+    def start(self) -> None:
+        """Now rather than with the first work: SQLite's log is looked after also where others write."""
+        with self._changed:
+            self._begin()
 
     def stop(self) -> None:
         """Ends after what was handed in."""
@@ -138,6 +142,8 @@ class Writer:
             self._thread.join()
 
     def _begin(self) -> None:
+        if self._state != "new":
+            return
         self._state = "running"
         self._thread = Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()

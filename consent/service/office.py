@@ -73,6 +73,7 @@ class Office:
     logbook: Logbook
 
     def start(self) -> None:
+        self.writer.start()
         self.logbook.start()
         self.deciding.start()
         self.duties.start()

@@ -403,3 +403,13 @@ def test_what_is_hidden_comes_after_what_was_shown(engine: Engine, store: Journa
     assert len(store.of_row("1")) == 1
     clock.now = float(NOW + 100)
     assert [entry.use_id for entry in store.of_row("1")] == ["use-1", "notice-1"]
+
+
+def test_an_act_of_a_known_grant_lasts(engine: Engine, store: Journal, clock: Clock) -> None:
+    acts, other = ToldActs(engine), base64url.encode(bytes(16))
+    record(store, use(1))
+    pause = VerifiedAct("j", GRANT_ID, NOW, 1, Pause(), KEY, "d")
+    assert acts.tell(pause, now=NOW) == Taken(True, 1)
+    clock.now = float(NOW + 2 * NOTED_SECONDS)
+    acts.tell(replace(pause, grant_id=other), now=int(clock.now))
+    assert store.refused(GRANT_ID, "service", ("a",)) == (Reason("paused"),)

@@ -16,19 +16,20 @@ is served until what is missing was taken in); *failed* (the files contradict wh
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Thread
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from consent.errors import LedgerConflict, LogError, LogInUse, OutOfService, StoreBehindLog
+from consent.errors import LedgerConflict, LogError, OutOfService, StoreBehindLog
 from consent.ledger.events import EventStore
 from consent.ledger.log_turn import LogTurn
 from consent.ledger.placing import BATCH, Placing
 from consent.log.bells import Bells
 from consent.log.writer import LogWriter
-from consent.service.log_news import KEPT_PLACES, Listener, LogNews
+from consent.service.log_news import Listener, LogNews
+from consent.service.log_work import LogWork, TurnLost
 from identity.clock import Clock
 
 RETRY_SECONDS = 0.2
@@ -85,20 +86,18 @@ class Sequencer:
         periods; ``catch_up`` takes into the database what only the files have.
         """
         self._events = events
-        self._placing = placing
         self._writer = writer
-        self._turn = turn
         self._bells = bells
-        self._clock = clock
+        self._news = LogNews()
+        self._work = LogWork(events, placing, writer, turn=turn, bells=bells, news=self._news, clock=clock, first=first)
         self._compare = compare
         self._first = first
         self._prove_earlier = prove_earlier
         self._catch_up = catch_up
         self._stopping = False
         self._thread: Thread | None = None
-        self._news = LogNews()
         self._state = "not started"
-        self._answered = self._compared = _NEVER
+        self._answered = self._compared = self._tried = _NEVER
 
     @property
     def writer(self) -> LogWriter:
@@ -141,8 +140,7 @@ class Sequencer:
             self._thread.join()
         self._set(STOPPED)
         self._bells.close()
-        self._writer.close()
-        self._turn.release()
+        self._work.release()
 
     def require_running(self) -> None:
         """Raises OutOfService where nothing can be logged now."""
@@ -222,7 +220,7 @@ class Sequencer:
                     self._write()
                 elif self._state == BEHIND:
                     self._bells.wait(BEHIND_SECONDS)
-                    if not self._stopping:
+                    if not self._stopping and time.monotonic() >= self._tried + BEHIND_SECONDS:
                         self._take_in()
                 elif not self._bells.wait(FOLLOW_SECONDS):
                     self._look_after_writer()
@@ -249,22 +247,11 @@ class Sequencer:
 
     def _take_over(self) -> bool:
         """Becomes the writer if nobody is: the files are brought up to the database before anything else."""
-        if not self._turn.take():
-            return False
         try:
-            if self._writer.writes:
-                # An earlier attempt failed at the disk or the database: what of it is there?
-                self._writer.reopen()
-            self._writer.take()
-        except LogInUse:
-            self._turn.release()
-            return False
-        except LogError as fault:
-            self._fail(fault)
-            return True
-        try:
+            if not self._work.take():
+                return False
             self._compare(self._writer)
-            self._recover()
+            self._work.recover()
         except StoreBehindLog as fault:
             _log.critical("log: %s; no use is served", fault)
             self._set(BEHIND)
@@ -274,17 +261,7 @@ class Sequencer:
             self._begin()
         return True
 
-    def _recover(self) -> None:
-        """The files up to the database; whoever waits for what came so is told as well."""
-        before = self._writer.size
-        self._writer.recover(
-            lambda index: self._events.leaves_from(self._first + index), self._events.size() - self._first
-        )
-        if self._writer.size > before:
-            self._tell_of(before)
-
     def _begin(self) -> None:
-        self._placing.begin()
         self._bells.answer_as_writer()
         self._set(RUNNING)
         self._bells.ring_others()
@@ -292,13 +269,14 @@ class Sequencer:
 
     def _take_in(self) -> None:
         """Takes in what the restored database lacks; the log goes on when nothing is missing any more."""
+        self._tried = time.monotonic()
         if self._catch_up is None:
             return
         try:
             self._writer.reopen()
             self._catch_up(self._writer)
             self._compare(self._writer)
-            self._recover()
+            self._work.recover()
         except (StoreBehindLog, OSError, SQLAlchemyError) as fault:
             _log.critical("log: what is missing could not be taken in (%s)", type(fault).__name__)
         except LogError as fault:
@@ -309,53 +287,36 @@ class Sequencer:
     def _write(self) -> None:
         self._bells.wait(IDLE_SECONDS)
         try:
-            while not self._stopping and self._state == RUNNING and self._batch() >= BATCH:
+            while not self._stopping and self._state == RUNNING and self._work.batch() >= BATCH:
                 pass
+        except TurnLost:
+            self._give_up()
         except (OSError, SQLAlchemyError, LedgerConflict) as fault:
             _log.error("log: a batch could not be written (%s); trying again", type(fault).__name__)
             self._reopen()
-
-    def _batch(self) -> int:
-        """One batch: places, then tiles, then the checkpoint, then whoever waits. Returns how many leaves."""
-        if not self._turn.keeps():
-            self._give_up()
-            return 0
-        placed = self._placing.place(now=int(self._clock() * 1000))
-        if not placed.leaves:
-            return 0
-        leaves: Sequence[bytes] = placed.leaves
-        if placed.first != self._first + self._writer.size:
-            leaves = self._events.leaves_from(self._first + self._writer.size)
-        first = self._writer.append(leaves)
-        self._news.tell(first, leaves)
-        self._bells.ring_others()
-        return len(leaves)
-
-    def _give_up(self) -> None:
-        """The database's session has ended, and the turn with it: another process may have it."""
-        _log.error("log: the database's lock was lost; another process may write now")
-        self._bells.stop_answering()
-        self._writer.close()
-        self._answered = time.monotonic()
-        self._set(FOLLOWING)
 
     def _reopen(self) -> None:
         """After a failed write: what of it reached the disk? Then on from there."""
         while not self._stopping:
             time.sleep(RETRY_SECONDS)
             try:
-                if not self._turn.keeps():
-                    self._give_up()
-                    return
-                self._placing.begin()
-                self._writer.reopen()
-                self._recover()
+                self._work.reopen()
+            except TurnLost:
+                self._give_up()
+                return
             except (OSError, SQLAlchemyError) as fault:
                 _log.error("log: it cannot be opened again (%s); trying again", type(fault).__name__)
             else:
-                self._bells.ring_others()
                 self._bells.ring_own()
                 return
+
+    def _give_up(self) -> None:
+        """The database's session has ended, and the turn with it: another process may have it."""
+        _log.error("log: the database's lock was lost; another process may write now")
+        self._bells.stop_answering()
+        self._work.release()
+        self._answered = time.monotonic()
+        self._set(FOLLOWING)
 
     # ── following ────────────────────────────────────────────────────────────────────────────
 
@@ -372,15 +333,9 @@ class Sequencer:
             self._answered = time.monotonic()
             self._set(FOLLOWING)
         if self._writer.size > before:
-            self._tell_of(before)
+            self._work.tell_of(before)
         else:
             self.nudge()
-
-    def _tell_of(self, before: int) -> None:
-        """What the log has beyond ``before``; of very much, the newest."""
-        size = self._writer.size
-        first = max(before, size - KEPT_PLACES)
-        self._news.tell(first, self._writer.entries(first, size))
 
     def _look_after_writer(self) -> None:
         """Nobody rang: has the writer died, or does it log nothing?"""

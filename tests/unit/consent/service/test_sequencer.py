@@ -211,14 +211,14 @@ def test_a_take_over_that_meets_a_full_disk_is_tried_again(wallet: Wallet, monke
                 raise fault
             real(self, files)
 
+        place = Placing.place
         monkeypatch.setattr(Placing, "place", lambda self, *, now: Placed(0, ()))
         monkeypatch.setattr("consent.service.withdrawing.LOG_SECONDS", 0.01)
         wallet.withdraw(held)
-        city.office.sequencer.stop()
-        monkeypatch.undo()
         # A leaf that has its place and is in no file: the first thing that a new writer writes.
-        assert len(Placing(city.engine, secrets.token_bytes).place(now=60_000).leaves) == 1
+        assert len(place(Placing(city.engine, secrets.token_bytes), now=60_000).leaves) == 1
         monkeypatch.setattr(LogWriter, "_write_all", failing)
+        city.office.sequencer.stop()
         until = time.monotonic() + 10
         while second.office.sequencer.state != "running":
             assert time.monotonic() < until, second.office.sequencer.state

@@ -90,7 +90,7 @@ def test_a_grant_of_another_wallet_in_it(wallet: Wallet, kept: dict[str, Any]) -
 
 
 def test_the_log_of_another_key(wallet: Wallet, kept: dict[str, Any]) -> None:
-    other = NoteKey.parse(wallet.city.vkey).renamed("localhost:8101/log/2027").format()
+    other = NoteKey.parse(wallet.city.vkey).renamed("elsewhere.example/log/2026").format()
     with pytest.raises(ConsentError):
         check(wallet.city, kept, log_vkey=other)
 

@@ -116,4 +116,4 @@ def test_the_log_can_be_replayed_by_who_knows_the_key_alone(declared: ConsentCit
     for index in range(log.size):
         assert verify_leaf_proof(log.prove(index), city.vkey).index == index
     with pytest.raises(LogError):
-        verify_leaf_proof(log.prove(0), log.key.renamed("localhost:8101/log/2025").format())
+        verify_leaf_proof(log.prove(0), log.key.renamed("elsewhere.example/log/2026").format())

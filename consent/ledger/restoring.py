@@ -31,7 +31,10 @@ from consent.ledger.grant_row import (
     find_row,
     insert_row,
     row_parameters,
+    signed,
+    unsigned,
 )
+from consent.ledger.grant_statements import INSERT_ENDING
 from consent.ledger.leaf import COUNTED, DAY_ONLY, DAY_SECONDS, END_DAY_EPOCH, Kind, Leaf
 from consent.ledger.schema import lock
 from consent.ledger.statements import Statements
@@ -41,8 +44,10 @@ CLOSED = frozenset({WITHDRAWN, REVOKED, EXPIRED, INVALIDATED, ERASED})
 
 OF_A_GRANT = COUNTED | {Kind.DENY}
 
-CloseAgain = Callable[[HotRow, GrantBody], Callable[[HotRow], Entry]]
-"""Makes the entry of a closing that was taken while the database was behind, under the counter it gets now."""
+ENDED_BY = {WITHDRAWN: Kind.WITHDRAW, REVOKED: Kind.REVOKE, EXPIRED: Kind.EXPIRE}
+
+CloseAgain = Callable[[Kind, HotRow, GrantBody], Callable[[HotRow], Entry]]
+"""Makes the entry of what was taken back while the database was behind, under the counter it gets now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class Restoring:
         if leaf.kind is Kind.DENY:
             connection.execute(_DENIED, {"grant_id": leaf.id, "at": _told_until(leaf, now)})
             return 0
-        again = self._taken_meanwhile(connection, leaf)
+        meanwhile = self._taken_meanwhile(connection, leaf)
         after = _after(row, leaf, now)
         if leaf.kind is Kind.RESUME and connection.execute(_AMENDED, {"grant_id": leaf.id}).first() is not None:
             after = replace(after, state=row.state)
@@ -109,29 +114,54 @@ class Restoring:
         if leaf.kind is Kind.ERASE:
             connection.execute(_ERASE_BODY, {"grant_id": leaf.id})
             connection.execute(_UNSEAL, {"grant_id": leaf.id})
-        if again and leaf.kind not in ENDS:
-            self._close(connection, after)
+        if meanwhile and leaf.kind not in ENDS:
+            self._write_again(connection, after, meanwhile, leaf.counter)
         return 0
 
-    def _taken_meanwhile(self, connection: Statements, leaf: Leaf) -> bool:
+    def _taken_meanwhile(self, connection: Statements, leaf: Leaf) -> frozenset[int]:
         """What was taken back while the database was behind bears a counter that the log has given to
-        another leaf: it stands in the row, and an end is written down anew behind what the log has.
+        another leaf: it stands in the row, and is written down anew behind what the log has. Its kinds.
 
         What came after it in the database came after it here as well, and nowhere in the log.
         """
         values = {"grant_id": leaf.id, "counter": leaf.counter}
         if connection.execute(_OWN, values).first() is None:
-            return False
+            return frozenset()
+        kinds = frozenset(row[0] for row in connection.execute(_MEANWHILE, values).all())
         connection.execute(_DROP, values)
-        return True
+        return kinds
 
-    def _close(self, connection: Statements, row: HotRow) -> None:
+    def _write_again(self, connection: Statements, row: HotRow, kinds: frozenset[int], since: int) -> None:
         body = find_body(connection, row.grant_id)
-        if body is None or row.state not in (WITHDRAWN, REVOKED, EXPIRED):
+        kind = ENDED_BY.get(row.state) or (Kind.AMEND if Kind.AMEND in kinds else Kind.PAUSE)
+        if body is None or row.state in (ERASED, INVALIDATED):
             return
-        after = replace(row, counter=row.counter + 1)
+        after = replace(row, counter=row.counter + 1, state=row.state if row.state in CLOSED else PAUSED)
         connection.execute(_CHANGE, row_parameters(after))
-        add_event(connection, self._close_again(after, body)(after), row.grant_id, after.counter)
+        add_event(connection, self._close_again(kind, after, body)(after), row.grant_id, after.counter)
+        self._move_endings(connection, after, since)
+
+    def _move_endings(self, connection: Statements, row: HotRow, since: int) -> None:
+        """A repeated withdrawal is answered by what was written anew."""
+        values = {"grant_id": row.grant_id, "counter": since}
+        endings = connection.execute(_ENDINGS, values).all()
+        if not endings:
+            return
+        masks = [unsigned(mask) for mask, _ in endings]
+        whole = 0 in masks
+        mask = 0
+        for one in masks:
+            mask = 0 if whole else mask | one
+        connection.execute(_FORGET_ENDINGS, values)
+        connection.execute(
+            INSERT_ENDING,
+            {
+                "grant_id": row.grant_id,
+                "counter": row.counter,
+                "mask": signed(mask),
+                "effective_at": min(at for _, at in endings),
+            },
+        )
 
 
 def _after(row: HotRow, leaf: Leaf, now: int) -> HotRow:
@@ -182,6 +212,9 @@ _ADD = text(
 _UNPLACED = text("SELECT sequence, leaf FROM event WHERE leaf_index IS NULL AND kind = :kind AND counter = :counter")
 _PLACE = text("UPDATE event SET leaf_index = :place, leaf = :leaf WHERE sequence = :sequence")
 _OWN = text("SELECT 1 FROM event WHERE leaf_index IS NULL AND grant_id = :grant_id AND counter = :counter")
+_MEANWHILE = text("SELECT kind FROM event WHERE leaf_index IS NULL AND grant_id = :grant_id AND counter >= :counter")
+_ENDINGS = text("SELECT mask, effective_at FROM ending WHERE grant_id = :grant_id AND counter >= :counter")
+_FORGET_ENDINGS = text("DELETE FROM ending WHERE grant_id = :grant_id AND counter >= :counter")
 _DROP = text("DELETE FROM event WHERE leaf_index IS NULL AND grant_id = :grant_id AND counter >= :counter")
 # An amendment that came back without a body: a leaf does not tell the resolutions it left.
 _AMENDED = text(f"SELECT 1 FROM event WHERE grant_id = :grant_id AND kind = {int(Kind.AMEND)} AND sealed IS NULL")

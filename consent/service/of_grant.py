@@ -3,15 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from consent.ledger.grant_row import EXPIRED, REVOKED, WITHDRAWN, Entry, GrantBody, HotRow, MakeEntry
-from consent.ledger.leaf import Kind
+from consent.ledger.grant_row import Entry, GrantBody, HotRow, MakeEntry
+from consent.ledger.leaf import Kind, names_of
 from consent.service.catalogue import Catalogue
 from consent.service.entries import EntryMaker, Names
 from consent.service.in_force import stored_detail
 
 RESTORED = "restored"
-
-_ENDS = {WITHDRAWN: Kind.WITHDRAW, REVOKED: Kind.REVOKE, EXPIRED: Kind.EXPIRE}
 
 
 class GrantEntries:
@@ -33,9 +31,13 @@ class GrantEntries:
 
         return make
 
-    def close_again(self, row: HotRow, body: GrantBody, *, at: int) -> MakeEntry:
-        """Of an end that was taken while the database was behind its log."""
-        return self.maker(_ENDS[row.state], row, body, at=at, by=RESTORED)
+    def close_again(self, kind: Kind, row: HotRow, body: GrantBody, *, at: int) -> MakeEntry:
+        """Of what was taken back while the database was behind its log."""
+        state: dict[str, Any] = {}
+        if kind is Kind.AMEND:
+            names = list(names_of(stored_detail(body).datatypes, row.mask))
+            state = {"attributes": names, "not_after": row.not_after, "max_uses": row.max_uses or None}
+        return self.maker(kind, row, body, at=at, by=RESTORED, **state)
 
 
 def _waiting(entry: Entry, due: int | None) -> Entry:

@@ -5,11 +5,11 @@ effect when it is committed, in a transaction of its own; the answer has the pro
 quick, else the log's promise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consent.errors import LedgerConflict, NotKnown
+from consent.errors import LedgerConflict, NotKnown, OutOfService
 from consent.grant.decision import State
 from consent.grant.withdrawal import VerifiedWithdrawal, verify_withdrawal
 from consent.ledger.accounts import StoredAccount
@@ -20,6 +20,7 @@ from consent.ledger.leaf import Kind, Leaf, mask_of, names_of
 from consent.ledger.promise import sign_promise
 from consent.ledger.proofs import ProofStore
 from consent.log.note import NoteKey
+from consent.log.proof import Proof
 from consent.service.allowance import Allowance
 from consent.service.catalogue import Catalogue
 from consent.service.entries import EntryMaker, Names
@@ -41,6 +42,11 @@ PROMISE_SECONDS = 60
 
 NOTED_PER_MINUTE = 100
 """WIRE C5: withdrawals of unknown grants from one address."""
+
+ATTEMPTS = 3
+"""Looks at an ending whose counter changes under the answer."""
+
+_ENDS = frozenset({Kind.AMEND, Kind.WITHDRAW, Kind.REVOKE, Kind.EXPIRE, Kind.ERASE})
 
 BY_ACCOUNT = "account"
 
@@ -107,15 +113,18 @@ class Withdrawing:
             # The grant came between the two looks: it is ended like any other.
 
     def _end(self, grant_id: bytes, found: tuple[HotRow, GrantBody], message: VerifiedWithdrawal) -> Withdrawn:
-        ended = self._grants.withdraw(
-            grant_id,
-            thumbprint=message.key.thumbprint,
-            mask=_mask(found[1], message.attributes),
-            at_milliseconds=self._operator.milliseconds,
-            make_entry=self._make_entry(*found, withdrawal_hash=message.digest),
-        )
-        assert ended is not None
-        return self._answer(ended, found[1])
+        def end() -> Ended:
+            ended = self._grants.withdraw(
+                grant_id,
+                thumbprint=message.key.thumbprint,
+                mask=_mask(found[1], message.attributes),
+                at_milliseconds=self._operator.milliseconds,
+                make_entry=self._make_entry(*found, withdrawal_hash=message.digest),
+            )
+            assert ended is not None
+            return ended
+
+        return self._answer(end, found[1])
 
     def _note(self, grant_id: bytes, message: VerifiedWithdrawal) -> bool:
         attributes = None if message.attributes is None else list(message.attributes)
@@ -141,15 +150,20 @@ class Withdrawing:
         found = None if raw is None else self._grants.get(raw)
         if raw is None or found is None or found[0].account != account.number:
             raise NotKnown("unknown_grant")
-        ended = self._grants.withdraw_by_account(
-            raw,
-            account=account.number,
-            mask=_mask(found[1], attributes),
-            at_milliseconds=self._operator.milliseconds,
-            make_entry=self._make_entry(*found, by=by),
-        )
-        assert ended is not None
-        return self._answer(ended, found[1])
+        number = account.number
+
+        def end() -> Ended:
+            ended = self._grants.withdraw_by_account(
+                raw,
+                account=number,
+                mask=_mask(found[1], attributes),
+                at_milliseconds=self._operator.milliseconds,
+                make_entry=self._make_entry(*found, by=by),
+            )
+            assert ended is not None
+            return ended
+
+        return self._answer(end, found[1])
 
     def give_back(self, party: Party, grant_id: str) -> Ended:
         """The service ends a grant of its own. Raises NotKnown, LedgerConflict (a state)."""
@@ -205,21 +219,25 @@ class Withdrawing:
 
         return make
 
-    def _answer(self, ended: Ended, body: GrantBody) -> Withdrawn:
-        key = (ended.row.grant_id, ended.counter)
-        logged = (self._sequencer.find(*key) if ended.repeated else None) or self._logged(ended)
-        promise = None
-        if logged is None:
-            event = self._events.of_grant(ended.row.grant_id, ended.counter)
-            assert event is not None
-            promise = self.promise(event)
+    def _answer(self, end: Callable[[], Ended], body: GrantBody) -> Withdrawn:
+        """``end`` ends it, or finds that it has ended. Raises OutOfService."""
+        for _ in range(ATTEMPTS):
+            ended = end()
+            key = (ended.row.grant_id, ended.counter)
+            logged = (self._sequencer.find(*key) if ended.repeated else None) or self._logged(ended)
+            event = self._events.of_grant(*key)
+            if event is not None and _tells(event, ended, logged):
+                break
+            # The database was behind its log, which has given this counter to another leaf: it has a new one.
+        else:
+            raise OutOfService("log: the withdrawal stands, its place in the log is not known yet")
         return Withdrawn(
             state=State(ended.row.state),
             left=names_of(stored_detail(body).datatypes, ended.row.mask),
             counter=ended.counter,
             effective_at=ended.effective_at // 1000,
             proof=None if logged is None else logged.proof,
-            promise=promise,
+            promise=None if logged is not None else self.promise(event),
         )
 
     def _logged(self, ended: Ended) -> Logged | None:
@@ -229,6 +247,15 @@ class Withdrawing:
             self._sequencer.wake()
             return self._sequencer.find(*key)
         return self._sequencer.wait(*key, seconds=LOG_SECONDS)
+
+
+def _tells(event: PlacedEvent, ended: Ended, logged: Logged | None) -> bool:
+    """Whether this event is of that ending, and what was proven is its leaf: the same commitment."""
+    if not ended.repeated and event.kind not in _ENDS:
+        return False
+    if logged is None:
+        return True
+    return Leaf.from_bytes(Proof.parse(logged.proof).entry).commitment == Leaf.from_bytes(event.leaf).commitment
 
 
 def _mask(body: GrantBody, attributes: tuple[str, ...] | None) -> int | None:

@@ -67,10 +67,9 @@ class Copy:
         self.commit(leaf(Kind.GRANT, 1))
         Placing(engine, secrets.token_bytes).place(now=NOW * 1000)
 
-    def _close_again(self, row: HotRow, body: GrantBody):  # type: ignore[no-untyped-def]
+    def _close_again(self, kind: Kind, row: HotRow, body: GrantBody):  # type: ignore[no-untyped-def]
         def make(after: HotRow) -> Entry:
             self.closed_again.append(after.counter)
-            kind = {WITHDRAWN: Kind.WITHDRAW, REVOKED: Kind.REVOKE, EXPIRED: Kind.EXPIRE}[after.state]
             return Entry(kind, leaf(kind, after.counter).to_bytes(), None)
 
         return make
@@ -208,6 +207,26 @@ def test_an_end_taken_meanwhile_is_written_down_behind_the_log(copy: Copy) -> No
     row = copy.take_in(leaf(Kind.USE, 2, mask=1), leaf(Kind.PAUSE, 3), leaf(Kind.RESUME, 4))
     assert (row.state, row.mask, row.counter) == (WITHDRAWN, 0, 5)
     assert copy.unplaced() == [(Kind.WITHDRAW, 5)] and copy.closed_again[-1] == 5
+    again = store.withdraw(GRANT, thumbprint="key", mask=None, at_milliseconds=NOW * 2000, make_entry=make)
+    assert again is not None
+    assert (again.repeated, again.counter, again.effective_at) == (True, 5, NOW * 1000)
     # The log ended it itself, and that is its end.
     row = copy.take_in(leaf(Kind.WITHDRAW, 5))
     assert (row.state, row.counter) == (WITHDRAWN, 5) and copy.unplaced() == []
+
+
+def test_an_attribute_taken_back_meanwhile_is_written_down_behind_the_log(copy: Copy) -> None:
+    store = GrantStore(copy.engine)
+
+    def make(row: HotRow) -> Entry:
+        return Entry(Kind.AMEND, leaf(Kind.AMEND, row.counter).to_bytes(), "sealed")
+
+    for mask in (0b001, 0b010):
+        store.withdraw(GRANT, thumbprint="key", mask=mask, at_milliseconds=NOW * 1000 + mask, make_entry=make)
+    row = copy.take_in(leaf(Kind.USE, 2, mask=1), leaf(Kind.USE, 3, mask=1))
+    # Paused, as any grant whose resident did something that the log does not tell in full.
+    assert (row.state, row.mask, row.counter, row.uses) == (PAUSED, 0b100, 4, 2)
+    assert copy.unplaced() == [(Kind.AMEND, 4)]
+    again = store.withdraw(GRANT, thumbprint="key", mask=0b010, at_milliseconds=NOW * 2000, make_entry=make)
+    assert again is not None
+    assert (again.repeated, again.counter, again.effective_at) == (True, 4, NOW * 1000 + 1)

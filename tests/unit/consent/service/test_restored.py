@@ -16,6 +16,7 @@ from consent.grant.detail import Frequency
 from consent.ledger.audit import PeriodLog, audit
 from consent.ledger.events import EventStore
 from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.proof import verify_leaf_proof
 from consent.ledger.restoring import Restoring
 from consent.log.note import NoteKey
 from consent.log.reader import LogReader, from_folder
@@ -220,6 +221,36 @@ def test_what_was_taken_back_while_it_was_behind_stands(restored: Restored, monk
     assert restored.city.office.sequencer.wait_for_size(10, seconds=10)
     ends = {leaf.id: leaf.counter for leaf in restored.audited() if leaf.kind is Kind.WITHDRAW}
     assert ends == {base64url.decode(held.id): 3, base64url.decode(other.id): 4}
+
+
+def test_a_withdrawal_under_the_taking_in_gets_its_own_proof(
+    restored: Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its counter is another leaf's by the time its answer is made: that leaf's proof is not its proof."""
+    held = restored.give()
+    restored.copy()
+    assert restored.use(held) == 200
+    with monkeypatch.context() as patch:
+        patch.setattr(CatchingUp, "__call__", _unreadable)
+        city = restored.restore()
+    sequencer = city.office.sequencer
+    real = sequencer.wait
+
+    def wait(grant_id: bytes, counter: int, *, seconds: float) -> Any:
+        if sequencer.state == "behind":
+            sequencer._take_in()
+        return real(grant_id, counter, seconds=seconds)
+
+    monkeypatch.setattr(sequencer, "wait", wait)
+    answer = restored.wallet.withdraw(held).json()
+    assert (answer["state"], answer["counter"]) == ("withdrawn", 3)
+    proven = verify_leaf_proof(answer["proof"], city.vkey).leaf
+    assert (proven.kind, proven.counter) == (Kind.WITHDRAW, 3)
+    restored.audited()
+
+
+def _unreadable(*_: object, **__: object) -> None:
+    raise OSError("entries cannot be read")
 
 
 def test_a_crash_in_the_middle_goes_on_where_it_stopped(restored: Restored, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The parts of the log put together: its periods, who writes it, who cosigns it, what its leaves hide."""
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -29,6 +30,9 @@ from consent.service.periods import Periods
 from consent.service.sequencer import Sequencer
 from identity.codec import base64url, jcs
 from identity.keys.ed25519 import Ed25519Signer
+
+
+_log = logging.getLogger("atorga.consent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Logbook:
         self.sequencer.start()
         self.cosigning.start()
         self.housekeeping.start()
+        if not self.cosigning.is_witnessed():
+            _log.warning("log: not witnessed: no quorum that needs a witness of another legal body")
         if self.groups.register(self._declared):
             self.sequencer.wake()
 

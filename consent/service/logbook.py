@@ -31,7 +31,6 @@ from consent.service.sequencer import Sequencer
 from identity.codec import base64url, jcs
 from identity.keys.ed25519 import Ed25519Signer
 
-
 _log = logging.getLogger("atorga.consent")
 
 

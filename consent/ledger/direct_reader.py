@@ -6,8 +6,9 @@ agree reads through ``consent.ledger.schema.for_reading``.
 
 from queue import Empty, LifoQueue
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, TextClause, event
+from sqlalchemy import Dialect, Engine, TextClause, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent.errors import OutOfService
@@ -19,16 +20,16 @@ CONNECTIONS = 8
 
 PATIENCE_SECONDS = 5.0
 
+Connections = LifoQueue[Direct | None]
+"""Those that are free; None stands for one that is not open yet."""
+
 
 class DirectReader:
     """Threads share it. Its connections are opened when they are needed, and closed when the engine is disposed of."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # The last that came back goes out first: a few readers keep a few connections busy.
-        self._free: LifoQueue[Direct | None] = LifoQueue()
-        self._fill(CONNECTIONS)
-        event.listen(engine, "engine_disposed", lambda _: self._close())
+        self._free = _connections_of(engine)
 
     def first(self, statement: TextClause, values: dict[str, Any]) -> Any:
         """The first row, read by position, or None. Raises OperationalError, OutOfService."""
@@ -56,19 +57,35 @@ class DirectReader:
             direct.close()
             raise
 
-    def _fill(self, places: int) -> None:
-        for _ in range(places):
-            self._free.put(None)
 
-    def _close(self) -> None:
-        """Those in use stay open until they come back, and are used again."""
-        closed = 0
-        while closed < CONNECTIONS:
-            try:
-                direct = self._free.get_nowait()
-            except Empty:
-                break
-            closed += 1
-            if direct is not None:
-                direct.close()
-        self._fill(closed)
+# By what an engine and its twins share: all stores of one database have the same few connections.
+_CONNECTIONS: WeakKeyDictionary[Dialect, Connections] = WeakKeyDictionary()
+
+
+def _connections_of(engine: Engine) -> Connections:
+    free = _CONNECTIONS.get(engine.dialect)
+    if free is None:
+        # The last that came back goes out first: a few readers keep a few connections busy.
+        free = _CONNECTIONS[engine.dialect] = LifoQueue()
+        _fill(free, CONNECTIONS)
+        event.listen(engine, "engine_disposed", lambda _, free=free: _close(free))
+    return free
+
+
+def _fill(free: Connections, places: int) -> None:
+    for _ in range(places):
+        free.put(None)
+
+
+def _close(free: Connections) -> None:
+    """Those in use stay open until they come back, and are used again."""
+    closed = 0
+    while closed < CONNECTIONS:
+        try:
+            direct = free.get_nowait()
+        except Empty:
+            break
+        closed += 1
+        if direct is not None:
+            direct.close()
+    _fill(free, closed)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from consent.ledger.direct_reader import DirectReader
 from consent.ledger.recoveries import RECOVERY_SECONDS as RECOVERY_SECONDS
 from consent.ledger.recoveries import PresentedKey, keep_key, recover, require_free
 from consent.ledger.schema import for_reading, lock
@@ -26,6 +27,7 @@ class AccountStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = for_reading(engine)
+        self._direct = DirectReader(engine)
 
     def offer_nonce(self, nonce: str, thumbprint: str, *, now: int, expires: int) -> None:
         """Remembers an enrolment nonce, the only one of this account key; forgets those past."""
@@ -73,10 +75,7 @@ class AccountStore:
             return StoredAccount(*connection.execute(_BY_CLAIM, {"hash": claim_hash}).one()), True
 
     def by_key(self, thumbprint: str) -> StoredAccount | None:
-        with self._reader.begin() as connection:
-            found = connection.execute(
-                text(f"SELECT {_COLUMNS} FROM account WHERE thumbprint = :thumbprint"), {"thumbprint": thumbprint}
-            ).first()
+        found = self._direct.first(_BY_KEY, {"thumbprint": thumbprint})
         return StoredAccount(*found) if found else None
 
     def by_number(self, number: int) -> StoredAccount | None:
@@ -102,4 +101,5 @@ def _insert(connection: Statements, claim_hash: bytes, key: PresentedKey) -> Any
 
 
 _COLUMNS = "number, thumbprint, account_jwk, view_jwk, full_after"
+_BY_KEY = text(f"SELECT {_COLUMNS} FROM account WHERE thumbprint = :thumbprint")
 _BY_CLAIM = text(f"SELECT {_COLUMNS} FROM account WHERE claim_hash = :hash")

@@ -6,6 +6,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from consent.errors import LedgerConflict
+from consent.ledger.direct_reader import DirectReader
 from consent.ledger.grant_row import REQUEST_OPEN, Entry, add_event, close_request
 from consent.ledger.schema import for_reading, lock
 from consent.ledger.statements import Statements
@@ -33,6 +34,7 @@ class RequestStore:
         self._engine = engine
         self._writer = OneByOne(engine) if writer is None else writer
         self._reader = for_reading(engine)
+        self._direct = DirectReader(engine)
 
     def add(
         self, request_id: bytes, *, service: int, jws: str, expires: int, mailbox: bytes | None, entry: Entry
@@ -55,10 +57,7 @@ class RequestStore:
             raise LedgerConflict("taken") from None
 
     def get(self, request_id: bytes) -> StoredRequest | None:
-        with self._reader.begin() as connection:
-            found = connection.execute(
-                text(f"SELECT {_COLUMNS} FROM request WHERE request_id = :request_id"), {"request_id": request_id}
-            ).first()
+        found = self._direct.first(_BY_ID, {"request_id": request_id})
         return StoredRequest(*found) if found else None
 
     def refuse(self, request_id: bytes, *, now: int, entry: Entry) -> None:
@@ -124,3 +123,4 @@ class RequestStore:
 
 
 _COLUMNS = "request_id, service, jws, expires, state, grant_id, mailbox"
+_BY_ID = text(f"SELECT {_COLUMNS} FROM request WHERE request_id = :request_id")

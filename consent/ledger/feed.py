@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, text
 
 from consent.ledger.schema import for_reading, lock
+from consent.ledger.statements import Statements
 
 NUMBERED_AT_ONCE = 1_024
 
@@ -16,6 +17,9 @@ KEPT_SECONDS = 90 * 86_400
 """How far back a service may ask; whoever comes later asks for each grant."""
 
 _CURSOR = "feed:"
+
+GAP = 1 << 20
+"""Sequences that are passed over after a restore: more than a copy can be behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +129,14 @@ class FeedStore:
                 text("DELETE FROM feed_item WHERE sequence IS NOT NULL AND at < :before"), {"before": before}
             )
             return int(forgotten.rowcount)
+
+
+def leave_gap(connection: Statements) -> None:
+    """Nobody's next item gets a sequence that may have been given out already."""
+    connection.execute(
+        text(
+            f"INSERT INTO duty_cursor (name, place) SELECT '{_CURSOR}' || CAST(number AS TEXT), {GAP} FROM party "
+            f"WHERE number > 0 ON CONFLICT (name) DO UPDATE SET place = duty_cursor.place + {GAP}"
+        ),
+        {},
+    )

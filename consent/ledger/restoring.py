@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, text
 
+from consent.ledger.feed import leave_gap
 from consent.ledger.grant_row import (
     ERASED,
     EXPIRED,
@@ -38,6 +39,7 @@ from consent.ledger.grant_statements import INSERT_ENDING
 from consent.ledger.leaf import COUNTED, DAY_ONLY, DAY_SECONDS, END_DAY_EPOCH, Kind, Leaf
 from consent.ledger.schema import lock
 from consent.ledger.statements import Statements
+from consent.ledger.status_places import close_lists
 
 ENDS = {Kind.WITHDRAW: WITHDRAWN, Kind.REVOKE: REVOKED, Kind.EXPIRE: EXPIRED, Kind.ERASE: ERASED}
 CLOSED = frozenset({WITHDRAWN, REVOKED, EXPIRED, INVALIDATED, ERASED})
@@ -64,6 +66,14 @@ class Restoring:
     def __init__(self, engine: Engine, *, close_again: CloseAgain) -> None:
         self._engine = engine
         self._close_again = close_again
+
+    def skip_given_out(self) -> None:
+        """Numbers that the copy would give out a second time: feeds go on behind a gap, which tells their readers to
+        look at each grant, and grants get their places in a fresh status list.
+        """
+        with self._engine.begin() as connection:
+            leave_gap(connection)
+            close_lists(connection)
 
     def take_in(self, first: int, leaves: Sequence[bytes], *, now: int) -> TakenIn:
         """Leaves of the log from place ``first`` on, the first that this database has no place for."""

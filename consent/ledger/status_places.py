@@ -13,6 +13,7 @@ from threading import Lock
 from sqlalchemy import Engine, text
 
 from consent.ledger.schema import for_reading, lock
+from consent.ledger.statements import Statements
 from identity.randomness import Random
 from identity.status.spec import SHARD_ENTRIES
 
@@ -66,6 +67,11 @@ class StatusPlaces:
                 )
         shuffled = permutation(secret)
         return [number * SHARD_ENTRIES + shuffled(first + at) for at in range(RESERVED_AT_ONCE)]
+
+
+def close_lists(connection: Statements) -> None:
+    """The next place is in a fresh list: which places of these were given out is not known any more."""
+    connection.execute(text(f"UPDATE status_list SET next = {SHARD_ENTRIES}"), {})
 
 
 class StatusListStore:

@@ -34,6 +34,7 @@ class CatchingUp:
         _log.critical("log: the database lacks %d entries that were signed; taking them in", end - place)
         self._require_same_history(place, writer)
         self._periods.adopt()
+        self._restoring.skip_given_out()
         lost = 0
         while place < end:
             leaves = self._periods.leaves(place, writer, at_most=RUN)

@@ -31,7 +31,7 @@ class Feeding:
 
     def page(self, service: str, number: int, *, after: int) -> tuple[str, int]:
         """The JWS for this service with what comes behind ``after``, and the last sequence in it."""
-        found = self._store.items(number, after=after, at_most=MAX_ITEMS)
+        found = _in_a_row(self._store.items(number, after=after, at_most=MAX_ITEMS))
         first = found[0].sequence if found else self._store.next_sequence(number)
         feed = Feed(
             consent=self._operator.id,
@@ -74,3 +74,8 @@ class Feeding:
             status_uri=self._lists.uri(stored.status_index),
             status_index=self._lists.index(stored.status_index),
         )
+
+
+def _in_a_row(items: list[StoredItem]) -> list[StoredItem]:
+    """Those before the first gap (a restore leaves one): a page has none within it."""
+    return [item for place, item in enumerate(items) if item.sequence == items[0].sequence + place]

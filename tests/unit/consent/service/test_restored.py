@@ -22,7 +22,9 @@ from consent.log.note import NoteKey
 from consent.log.reader import LogReader, from_folder
 from consent.service.catching_up import CatchingUp
 from identity.codec import base64url
+from identity.status.spec import SHARD_ENTRIES
 from tests.consent_city import DAY, ORIGIN, ConsentCity, Held, Wallet
+from tests.unit.consent.service.test_feed import backfill
 
 FIVE_MINUTES = 300
 
@@ -142,6 +144,25 @@ def test_an_old_act_cannot_be_shown_again(restored: Restored) -> None:
     assert restored.wallet.act(held, 4, "resume").status_code == 200
     assert restored.use(held) == 200
     restored.audited()
+
+
+def test_no_number_is_given_out_twice(restored: Restored) -> None:
+    """A service that has seen items 1 to 3 would pass over other ones under these numbers."""
+    first = restored.give()
+    restored.city.office.duties.feeding.round(True)
+    restored.copy()
+    place = restored.row(restored.give()).status_index
+    assert restored.wallet.withdraw(first).is_success
+    city = restored.city
+    city.office.duties.feeding.round(True)
+    assert [item.sequence for item in backfill(city, 0).items] == [1, 2, 3]
+    city = restored.restore()
+    later = restored.give()
+    assert restored.row(later).status_index // SHARD_ENTRIES > place // SHARD_ENTRIES
+    city.office.duties.feeding.round(True)
+    kept, fresh = backfill(city, 0), backfill(city, 3)
+    assert [item.sequence for item in kept.items] == [1], "a page ends before the gap"
+    assert fresh.first > 1_000 and later.id in {item.grant_id for item in fresh.items}
 
 
 def test_limits_do_not_begin_anew(restored: Restored) -> None:

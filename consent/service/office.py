@@ -125,7 +125,9 @@ def open_office(
         engine=engine,
         operator=operator,
         entries=entries,
-        close_again=lambda kind, row, body: GrantEntries(catalogue, entries).close_again(kind, row, body, at=operator.milliseconds),
+        close_again=lambda kind, row, body: GrantEntries(catalogue, entries).close_again(
+            kind, row, body, at=operator.milliseconds
+        ),
     )
     catalogue = Catalogue(declarations, operator.clock, check_procedure=check_procedure, groups=logbook.groups)
     sequencer, cosigning = logbook.sequencer, logbook.cosigning

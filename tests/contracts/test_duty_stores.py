@@ -16,7 +16,7 @@ from consent.ledger import deletions, grants
 from consent.ledger.accounts import RECOVERY_SECONDS, AccountStore, StoredAccount
 from consent.ledger.deletions import DeletionStore
 from consent.ledger.ended_grants import EndedGrants, Erasable
-from consent.ledger.feed import FeedStore
+from consent.ledger.feed import GAP, FeedStore
 from consent.ledger.freezes import FreezeStore, FrozenGrant
 from consent.ledger.grants import Entry, GrantBody, GrantStore, HotRow
 from consent.ledger.journal_roots import JournalRootStore
@@ -26,6 +26,7 @@ from consent.ledger.opened import OpenedStore
 from consent.ledger.placing import Placing
 from consent.ledger.recoveries import RecoveryStore
 from consent.ledger.requests import RequestStore
+from consent.ledger.restoring import Restoring
 from consent.ledger.schema import open_engine, upgrade
 from consent.ledger.status_places import StatusListStore, StatusPlaces
 from identity.status.spec import SHARD_ENTRIES
@@ -367,6 +368,20 @@ def test_places_are_given_once_by_whatever_process(engine: Engine) -> None:
     withdraw(engine, give(engine, owner))
     give(engine, owner, status_index=SHARD_ENTRIES + 8)
     assert store.states(1) == [(SHARD_ENTRIES + 7, State.WITHDRAWN)]
+
+
+def test_a_restored_copy_gives_no_number_out_again(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO party (number, party_id) VALUES (1, 'one'), (9, 'nine')"))
+    give(engine, 1, service=9)
+    feed, places = FeedStore(engine), StatusPlaces(engine, token_bytes)
+    feed.number()
+    before = places.take()
+    restoring = Restoring(engine, close_again=lambda *_: maker(Kind.WITHDRAW))
+    for times in (1, 2):
+        restoring.skip_given_out()
+        assert (feed.next_sequence(1), feed.next_sequence(9)) == (times * GAP + 1, times * GAP + 2)
+    assert StatusPlaces(engine, token_bytes).take() // SHARD_ENTRIES == before // SHARD_ENTRIES + 1
 
 
 def _take(places: StatusPlaces) -> list[int]:

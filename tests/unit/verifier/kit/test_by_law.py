@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from consent.grant.spooled_notice import SpooledNotice, sign_spooled
+from consent.grant.use import DataAnswer, seal_data_answer
 from identity.codec import base64url
 from identity.envelope import jws
+from identity.keys.agreement import AgreementPublicKey
 from identity.keys.signer import SoftwareSigner
 from tests.holder_city import ANNA, BERTA, CLAIM, CONSENT, HOLDER, INCOME, NOW, SERVICE, Wallet, purpose_declaration
 from tests.unit.consent.holder.test_law import approve, declare
@@ -124,3 +126,40 @@ def test_an_urgent_answer_on_somebody_elses_word(lawful: Service, changes: dict[
     lawful.city.consent.lies.down = True
     lawful.between.change = lambda value: value | {"spooled": _statement(lawful, lawful.between.seen[-1], **changes)}
     assert refused(read(lawful, urgent=True)) == ("answer_not_proven",)
+
+
+# A data holder that lies: what it says is well signed and sealed.
+
+
+def forged(service: Service, named: str, rests_on: dict[str, str]) -> dict[str, Any]:
+    """An answer to the newest request, under any id and on any ground."""
+    compact = service.between.seen[-1]
+    claims = jws.parse(compact).claims()
+    answer = DataAnswer(HOLDER, SERVICE, named, named, jws.digest(compact), NOW, {"income.band": INCOME})
+    sealed = seal_data_answer(answer, service.city.keys[HOLDER], AgreementPublicKey.from_jwk(claims["reply_key"]))
+    return {"use_id": named, "grant_id": named, "counter": 0, "sealed": sealed, **rests_on}
+
+
+def test_the_proof_of_another_notice(lawful: Service) -> None:
+    read(lawful)
+    proof = lawful.kit.receipts()[0].proof
+    lawful.between.change = lambda value: forged(lawful, base64url.encode(bytes(16)), {"proof": proof})
+    assert refused(read(lawful)) == ("answer_not_proven",)
+
+
+def test_a_notice_that_proved_an_answer_before(lawful: Service) -> None:
+    first = read(lawful)
+    proof = lawful.kit.receipts()[0].proof
+    lawful.between.change = lambda value: forged(lawful, first.notice_id, {"proof": proof})
+    assert refused(read(lawful)) == ("answer_not_proven",)
+    assert len(lawful.kit.receipts()) == 1
+
+
+def test_a_signed_word_where_nobody_said_urgent(lawful: Service) -> None:
+    def word(_: dict[str, Any]) -> dict[str, Any]:
+        compact = lawful.between.seen[-1]
+        return forged(lawful, jws.parse(compact).claims()["jti"], {"spooled": _statement(lawful, compact)})
+
+    lawful.between.change = word
+    assert refused(read(lawful)) == ("answer_not_proven",)
+    assert isinstance(read(lawful, urgent=True), Urgent), "the same word, where it was said"

@@ -314,3 +314,12 @@ def test_keeping_up_survives_what_fails(told: Told, monkeypatch: pytest.MonkeyPa
     stop.set()
     thread.join(10)
     assert not thread.is_alive() and kit.state(GRANT) is not None
+
+
+def test_no_other_address_is_asked_for_a_status(told: Told) -> None:
+    told.city.hosts["http://localhost:8199"] = Starlette(routes=[Route("/status/3", told._status, methods=["GET"])])
+    told.service.kit = told.service.reopened()
+    told.push(told.signed([item(1, GRANT, status_uri="http://localhost:8199/status/3")]))
+    with pytest.raises(StatusUnavailable, match="not the consent service's"):
+        told.service.kit.status(GRANT)
+    assert told.fetched == 0

@@ -193,7 +193,7 @@ class Deciding(Rules):
             return Plan(reasons=(UNKNOWN,))
         # 4
         held = self._held.find(row.service, request.id, now=case.now)
-        if held is not None and held.request_hash == case.verified.digest and _still_stands(held, row):
+        if held is not None and held.request_hash == case.verified.digest and _still_stands(held, row, case.now):
             return Plan(held=held)
         # 5
         names = Names(request.service, detail.purpose, body.opening_key, body.leaf_codes)
@@ -262,7 +262,7 @@ class Deciding(Rules):
             self._operator.signer,
         )
         mask = 0 if case.plan.wanted is None else case.plan.wanted.mask
-        held = HeldAnswer(case.verified.digest, used.grant_id, mask, answer, release_before)
+        held = HeldAnswer(case.verified.digest, used.grant_id, mask, answer, release_before, used.act)
         self._held.hold(used.service, request.id, held, now=case.now)
         return Decided(True, answer)
 
@@ -350,6 +350,8 @@ def _proven(proof: str) -> bytes:
     return b64decode(proof.split("\n", 2)[1].removeprefix("extra "))
 
 
-def _still_stands(held: HeldAnswer, row: HotRow) -> bool:
-    """Whether what was allowed would be allowed still: a repeat must not outlive a withdrawal."""
-    return row.grant_id == held.grant_id and row.state == GIVEN and row.mask & held.mask == held.mask
+def _still_stands(held: HeldAnswer, row: HotRow, now: int) -> bool:
+    """Whether what was allowed would be allowed still: a repeat outlives no withdrawal, no narrowing and no end."""
+    if (row.grant_id, row.act) != (held.grant_id, held.act):
+        return False
+    return row.state == GIVEN and now < row.not_after and row.mask & held.mask == held.mask

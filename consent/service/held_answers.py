@@ -18,6 +18,8 @@ class HeldAnswer:
     mask: int
     answer: str
     release_before: int
+    act: int = 0
+    """The grant's act number then: what was narrowed since is not given out as it was."""
 
 
 class HeldAnswers:

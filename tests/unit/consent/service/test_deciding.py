@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from consent import spec
-from consent.grant.detail import Frequency
+from consent.grant.detail import Frequency, Term
 from consent.grant.use import Allow, sign_use_request
 from consent.ledger.leaf import Kind, Leaf
 from consent.ledger.placing import Placed, Placing
@@ -244,7 +244,7 @@ def test_a_repeat_after_release_before(wallet: Wallet, held: Held) -> None:
     assert city.reasons(city.use(use), use) == ["replayed"]
 
 
-@pytest.mark.parametrize("how", ["withdraw", "withdraw one", "pause", "give back"])
+@pytest.mark.parametrize("how", ["withdraw", "withdraw one", "pause", "narrow", "give back"])
 def test_a_repeat_does_not_outlive_the_grant(wallet: Wallet, held: Held, how: str) -> None:
     city = wallet.city
     use = city.use_request(held.id)
@@ -256,8 +256,22 @@ def test_a_repeat_does_not_outlive_the_grant(wallet: Wallet, held: Held, how: st
             wallet.withdraw(held, "income.band")
         case "pause":
             wallet.act(held, 1, "pause")
+        case "narrow":
+            coarser = {**city.detail().terms, "income.band": Term("binned:eur-3", False)}
+            assert wallet.act(held, 1, "amend", city.detail(terms=coarser)).status_code == 200
         case "give back":
             city.proven(city.signer(SERVICE), "DELETE", f"/grants/{held.id}")
+    assert city.reasons(city.use(use), use) == ["replayed"]
+
+
+def test_a_repeat_does_not_outlive_the_period(wallet: Wallet) -> None:
+    city = wallet.city
+    held = wallet.give(city.ask(city.detail(not_after=int(city.clock()) + 2)))
+    use = city.use_request(held.id)
+    first = city.use(use)
+    later(city, 1)
+    assert city.use(use).text == first.text
+    later(city, 1)
     assert city.reasons(city.use(use), use) == ["replayed"]
 
 

@@ -141,7 +141,16 @@ _LEFT = text("SELECT 1 FROM grant_row WHERE account = :account LIMIT 1")
 _FORGET_ACCOUNT = (
     *(
         text(f"DELETE FROM {table} WHERE account = :account")
-        for table in ("mailbox", "notice_item", "opposition", "frozen", "account_key", "recovery", "mandate")
+        for table in (
+            "mailbox",
+            "notice_item",
+            "opposition",
+            "frozen",
+            "account_key",
+            "recovery",
+            "mandate",
+            "ended_mandate",
+        )
     ),
     text("DELETE FROM account WHERE number = :account"),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Engine, text
@@ -10,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from consent.errors import LedgerConflict
 from consent.grant.mandate import Mandate
 from consent.ledger.schema import for_reading, lock
-from identity.codec import strict_json
+from identity.codec import jcs, strict_json
 
 MAX_PER_ACCOUNT = 16
 """More people than act for one."""
@@ -25,6 +26,11 @@ class StoredMandate:
     mandate: Mandate
     issuer: str
     status: tuple[str, int]
+
+    @property
+    def digest(self) -> bytes:
+        """Of what its credential says: the same for each copy of it, whichever key shows it."""
+        return sha256(jcs.canonicalize({"issuer": self.issuer, **self.mandate.to_json()})).digest()
 
 
 class MandateStore:
@@ -43,7 +49,9 @@ class MandateStore:
         return None if found is None else int(found)
 
     def add(self, one: StoredMandate, *, now: int) -> None:
-        """Raises LedgerConflict: ``taken`` where the key is an account's or another mandate's, ``too_many``."""
+        """Raises LedgerConflict: ``taken`` where the key is an account's or another mandate's, ``too_many``,
+        ``ended`` where the represented person ended what its credential says.
+        """
         values = {
             "mandate_id": one.mandate_id,
             "account": one.account,
@@ -61,6 +69,9 @@ class MandateStore:
             with self._engine.begin() as connection:
                 lock(connection, b"mandate/%d" % one.account)
                 connection.execute(text("DELETE FROM mandate WHERE until <= :now"), {"now": now})
+                connection.execute(text("DELETE FROM ended_mandate WHERE until <= :now"), {"now": now})
+                if connection.execute(_ENDED, {"account": one.account, "digest": one.digest}).first() is not None:
+                    raise LedgerConflict("ended")
                 counted = connection.execute(
                     text("SELECT count(*) FROM mandate WHERE account = :account"), {"account": one.account}
                 ).scalar()
@@ -85,14 +96,24 @@ class MandateStore:
     def of_account(self, account: int) -> Sequence[StoredMandate]:
         return self._some("account = :value", account)
 
-    def end(self, mandate_id: bytes, *, account: int) -> bool:
-        """Whether there was one."""
+    def end(self, mandate_id: bytes, *, account: int, for_good: bool) -> bool:
+        """Whether there was one. ``for_good``: nor does its credential give another key until it has ended."""
         with self._engine.begin() as connection:
+            lock(connection, b"mandate/%d" % account)
             ended = connection.execute(
-                text("DELETE FROM mandate WHERE mandate_id = :id AND account = :account"),
+                text(f"DELETE FROM mandate WHERE mandate_id = :id AND account = :account RETURNING {_COLUMNS}"),
                 {"id": mandate_id, "account": account},
-            )
-            return ended.rowcount == 1
+            ).first()
+            if ended is not None and for_good:
+                one = _stored(ended)
+                connection.execute(
+                    text(
+                        "INSERT INTO ended_mandate (account, digest, until) VALUES (:account, :digest, :until) "
+                        "ON CONFLICT DO NOTHING"
+                    ),
+                    {"account": account, "digest": one.digest, "until": one.mandate.until},
+                )
+            return ended is not None
 
     def _some(self, condition: str, value: object) -> Sequence[StoredMandate]:
         with self._reader.begin() as connection:
@@ -117,3 +138,4 @@ _NAMES = (
     "status_index",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
+_ENDED = text("SELECT 1 FROM ended_mandate WHERE account = :account AND digest = :digest")

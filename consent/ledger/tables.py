@@ -253,3 +253,13 @@ class Mandate(Table, table=True):
     issuer: str
     status_uri: str
     status_index: int = Field(sa_type=BigInteger)
+
+
+class EndedMandate(Table, table=True):
+    """What the represented person ended, until it would have ended anyway: its credential gives no key again."""
+
+    __tablename__ = "ended_mandate"
+    account: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    """Of what the credential says; copies of one credential say the same."""
+    until: int = Field(sa_type=BigInteger)

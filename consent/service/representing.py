@@ -49,7 +49,7 @@ class Representing:
         self._check_status = check_status
 
     def register(self, key: PublicKey, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Raises MessageError, NotKnown, LedgerConflict (``taken``, ``too_many``), OutOfService.
+        """Raises MessageError, NotKnown, LedgerConflict (``taken``, ``too_many``, ``ended``), OutOfService.
 
         1. A nonce offered to exactly the key that proved this call; it is spent, whatever follows.
         2. The presentation of a mandate, made for that nonce and for us.
@@ -121,12 +121,15 @@ class Representing:
         """By the key it gave; another's is none. Raises NotKnown."""
         if base64url.encode(mandate.mandate_id) != mandate_id:
             raise NotKnown("unknown_mandate")
-        return self.end(mandate.account, mandate_id)
+        return self._end(mandate.account, mandate_id, for_good=False)
 
     def end(self, account: int, mandate_id: str) -> dict[str, Any]:
-        """By one act, and at once. Raises NotKnown."""
+        """By one act, at once, and for good: its credential lives on and must not give another key. Raises NotKnown."""
+        return self._end(account, mandate_id, for_good=True)
+
+    def _end(self, account: int, mandate_id: str, *, for_good: bool) -> dict[str, Any]:
         raw = path_id(mandate_id)
-        if raw is None or not self._store.end(raw, account=account):
+        if raw is None or not self._store.end(raw, account=account, for_good=for_good):
             raise NotKnown("unknown_mandate")
         return {"mandate_id": mandate_id, "state": "ended"}
 

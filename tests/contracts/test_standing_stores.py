@@ -61,10 +61,20 @@ def test_a_mandate_is_found_by_its_key_and_its_account(engine: Engine) -> None:
 def test_it_ends_once_and_for_its_account_alone(engine: Engine) -> None:
     store = MandateStore(engine)
     store.add(one := stored(1), now=NOW)
-    assert not store.end(one.mandate_id, account=1)
-    assert store.end(one.mandate_id, account=one.account)
-    assert not store.end(one.mandate_id, account=one.account)
+    assert not store.end(one.mandate_id, account=1, for_good=False)
+    assert store.end(one.mandate_id, account=one.account, for_good=False)
+    assert not store.end(one.mandate_id, account=one.account, for_good=False)
     assert store.by_key("key1") is None
+
+
+def test_what_is_ended_for_good_gives_no_key_again(engine: Engine) -> None:
+    store = MandateStore(engine)
+    store.add(one := stored(1), now=NOW)
+    assert store.end(one.mandate_id, account=one.account, for_good=True)
+    with pytest.raises(LedgerConflict, match="ended"):
+        store.add(stored(2, status=("u", 4)), now=NOW)
+    store.add(stored(3, account=2**40 + 1), now=NOW)
+    store.add(stored(4, mandate=replace(MANDATE, until=MANDATE.until + 1)), now=NOW)
 
 
 def test_a_key_is_taken_once(engine: Engine) -> None:

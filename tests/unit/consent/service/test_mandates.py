@@ -270,6 +270,19 @@ def test_the_resident_ends_it_by_one_act(city: RepresentedCity, wallet: Wallet) 
     assert wallet.call("DELETE", f"/me/mandates/{guardian.id}").status_code == 404
 
 
+def test_what_was_ended_is_not_registered_again(city: RepresentedCity, wallet: Wallet) -> None:
+    """Neither by another key, nor by another copy of the same credential; a mandate that says something else is one."""
+    guardian = Delegate(city).registered()
+    assert wallet.call("DELETE", f"/me/mandates/{guardian.id}").status_code == 200
+    for again in (Delegate(city), Delegate(city, index=8)):
+        answer = again.register()
+        assert (answer.status_code, answer.json()) == (409, {"error": "ended"})
+    assert wallet.call("GET", "/me/mandates").json() == {"mandates": []}
+    renewed = Delegate(city, until=int(city.clock()) + 101 * DAY).registered()
+    assert renewed.call("DELETE", f"/me/mandates/{renewed.id}").status_code == 200
+    assert Delegate(city, until=renewed.claims["until"]).register().status_code == 201, "it ended its own key alone"
+
+
 def test_its_holder_ends_it_and_no_other(city: RepresentedCity, wallet: Wallet) -> None:
     first, second = Delegate(city).registered(), Delegate(city, index=8).registered()
     assert [one["mandate_id"] for one in first.call("GET", "/me/mandates").json()["mandates"]] == [first.id]

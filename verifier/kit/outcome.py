@@ -100,3 +100,5 @@ class Refused:
     grant_id: str
     reasons: tuple[str, ...]
     description: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """(code, attribute) where a reason is about one attribute alone."""

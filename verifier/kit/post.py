@@ -9,6 +9,7 @@ from verifier.kit.asking import HOLDER_ROLE
 from verifier.kit.outcome import Refused
 
 MAX_ANSWER_BYTES = 262_144
+MAX_REASONS = 128
 TRIES = 2
 """The same request again gets the same answer: a connection that broke loses no use."""
 
@@ -46,10 +47,8 @@ def refused(grant_id: str, answer: caller.Answer) -> Refused:
         value = answer.object()
     except PeerUnavailable as fault:
         return Refused(grant_id, (HOLDER_UNAVAILABLE,), str(fault))
-    reasons = value.get("reasons")
-    codes: list[str] = []
-    if isinstance(reasons, list):
-        codes = [one["code"] for one in reasons if isinstance(one, dict) and isinstance(one.get("code"), str)]
+    told = _told(value.get("reasons"))
+    codes = [code for code, _ in told]
     if not codes and answer.error():
         codes = [answer.error()]
     description = value.get("error_description")
@@ -57,4 +56,17 @@ def refused(grant_id: str, answer: caller.Answer) -> Refused:
         grant_id,
         tuple(dict.fromkeys(codes)) or (HOLDER_UNAVAILABLE,),
         description if isinstance(description, str) else f"the data holder answered {answer.status}",
+        tuple((code, attribute) for code, attribute in told if attribute is not None),
     )
+
+
+def _told(reasons: object) -> list[tuple[str, str | None]]:
+    """Codes, each with the attribute that it is about; what is of another shape is left out."""
+    if not isinstance(reasons, list):
+        return []
+    found: list[tuple[str, str | None]] = []
+    for one in reasons[:MAX_REASONS]:
+        code, attribute = (one.get("code"), one.get("attribute")) if isinstance(one, dict) else (None, None)
+        if isinstance(code, str):
+            found.append((code, attribute if isinstance(attribute, str) else None))
+    return found

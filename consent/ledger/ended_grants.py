@@ -128,6 +128,8 @@ _EMPTY = tuple(
         "UPDATE event SET sealed = NULL, receipt_id = NULL WHERE grant_id = :grant_id",
         "UPDATE deletion SET account = 0 WHERE grant_id = :grant_id",
         "DELETE FROM former_opening WHERE grant_id = :grant_id",
+        # Its leaf's copy for the resident would say whose grant this was.
+        "DELETE FROM opening_order WHERE grant_id = :grant_id",
         "DELETE FROM frozen WHERE grant_id = :grant_id",
     )
 )

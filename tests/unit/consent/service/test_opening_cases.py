@@ -162,6 +162,16 @@ def test_what_is_not_there_is_not_opened(city: ConsentCity, wallet: Wallet) -> N
     assert not [path for path in (city.folder / "opening").rglob("*") if path.is_file()], "both copies are gone"
 
 
+def test_what_was_opened_and_then_erased_is_nobodys(city: ConsentCity, wallet: Wallet) -> None:
+    held = wallet.give()
+    orders = by(order(held.id), *PEOPLE[:2])
+    assert send(city, *orders).status_code == 200
+    wallet.withdraw(held)
+    assert wallet.call("POST", "/me/erasure", {"grant_id": held.id}).is_success
+    assert openings(city) == 0 and send(city, *orders).json() == {"error": "unknown_grant"}
+    assert [item["kind"] for item in wallet.call("GET", "/me/timeline").json()["items"]] == ["notice"]
+
+
 def test_without_officers_nobody_opens(tmp_path: Path) -> None:
     plain = ConsentCity(tmp_path)
     plain.declare_all()

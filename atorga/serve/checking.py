@@ -1,8 +1,10 @@
 """``atorga serve SERVICE --config FILE --check``: is this configuration right? One sentence, and nothing is served.
 
 The service is built as ``serve`` builds it, so every file, key, query and register that the configuration
-names is opened. Its state is made in a folder of this check's own: the service may run meanwhile, and what it
-has lies untouched. Left to the start of the service: its port, its lock, and whether a declaration's version rose.
+names is opened; a database on a server is only read. Its state is made in a folder of this check's own: the
+service may run meanwhile, and what it has lies untouched. Then the key that others pin, where the service has
+one (``settings.shown``). Left to the start of the service: its port, its lock, and whether a declaration's
+version rose.
 """
 
 import os
@@ -32,12 +34,16 @@ def run(service: str, configuration: Path, *, profile: Profile, clock: Clock, ra
         with tempfile.TemporaryDirectory(prefix="atorga-check-") as folder:
             settings = module.settings(replace(head, data=Path(folder)), rest)
             rest.done()
+            if hasattr(module, "checked"):
+                settings = module.checked(settings, Path(folder))
             module.build(settings, profile=profile, clock=clock, random=random)
         listed = _listed(head, profile, clock)
     except ConfigurationError as fault:
         print(f"{service}: {configuration}: {fault}", file=sys.stderr)
         return WRONG
     print(f"{service}: {configuration} is right: it would serve {head.url}{listed}.")
+    if shown := getattr(settings, "shown", None):
+        print(shown)
     return RIGHT
 
 

@@ -30,12 +30,12 @@ State in the service's folder: ``consent.db`` unless ``database`` says elsewhere
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy import URL, Engine
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from starlette.applications import Starlette
 
 from atorga.serve import access_client, consent_log, credential_trust
@@ -47,8 +47,10 @@ from consent.caller.nonce_secret import shared_secret
 from consent.errors import ConsentError
 from consent.grant import accreditation
 from consent.grant.officers import parse_officers
-from consent.ledger.address import parse_address
+from consent.ledger.address import POSTGRESQL, parse_address, socket_folder
 from consent.ledger.schema import check_durable, open_engine, upgrade
+from consent.log import note
+from consent.log.note import NoteKey
 from consent.log.period import is_period
 from consent.procedure.procedures import Procedures
 from consent.service.account_presentation import AccountPresentation
@@ -60,6 +62,7 @@ from consent.service.operator import Operator
 from identity.clock import Clock
 from identity.errors import IdentityError
 from identity.fetch import AllowListFetcher
+from identity.keys.ed25519 import Ed25519Signer
 from identity.keys.keyed_hash import KeyedHashClient
 from identity.keys.signer import SoftwareSigner
 from identity.randomness import Random
@@ -88,6 +91,12 @@ class ConsentSettings:
     officers: Path | None
     client: ClientSettings
     trust: CredentialTrustSettings
+
+    @property
+    def shown(self) -> str:
+        """What ``--check`` tells besides: the key that auditors, data holders, services and witnesses pin."""
+        signer = Ed25519Signer.from_hex(self.log.seed.read_text(encoding="ascii").strip())
+        return f"its log's key: {NoteKey(self.log_origin, note.ED25519, signer.public).format()}"
 
     @property
     def log_origin(self) -> str:
@@ -147,20 +156,58 @@ def _engine(settings: ConsentSettings) -> Engine:
     return open_engine(url.render_as_string(hide_password=False))
 
 
+def checked(settings: ConsentSettings, folder: Path) -> ConsentSettings:
+    """For ``--check``: the database is opened and read, the rest is built on an empty one in ``folder``.
+
+    A newer release would else migrate the database of a service that runs, and another period close its log.
+    Raises ConfigurationError.
+    """
+    if settings.database.get_backend_name() == POSTGRESQL:
+        with _database_faults(settings):
+            engine = _engine(settings)
+            try:
+                check_durable(engine)
+            finally:
+                engine.dispose()
+    empty = _database(f"sqlite:///{folder / DATABASE}")
+    return replace(settings, database=empty, database_password=None, openings=folder / OPENINGS)
+
+
+@contextmanager
+def _database_faults(settings: ConsentSettings) -> Iterator[None]:
+    """As sentences that a configuration's author understands; none quotes what a statement was about."""
+    try:
+        yield
+    except OSError as fault:
+        raise ConfigurationError(f"{fault.filename}: {fault.strerror}") from None
+    except (UnicodeDecodeError, ConsentError) as fault:
+        raise ConfigurationError(f"[consent]: {fault}") from None
+    except SQLAlchemyError as fault:
+        url = settings.database
+        if isinstance(fault, DBAPIError) and url.get_backend_name() == POSTGRESQL:
+            where = socket_folder(url) or url.host or "localhost"
+            raise ConfigurationError(
+                f"[consent] database: {where} does not answer, or does not open {url.database!r} to "
+                f"{url.username or 'this account'} ({type(fault).__name__})"
+            ) from None
+        raise ConfigurationError(f"[consent] database: {url.database}: {type(fault).__name__}") from None
+
+
 def build(settings: ConsentSettings, *, profile: Profile, clock: Clock, random: Random) -> Starlette:
     """The application; it writes the log if no other process does. Raises ConfigurationError."""
     trust = credential_trust.build(settings.trust, data=settings.head.data, profile=profile, clock=clock)
-    try:
+    with _database_faults(settings):
         engine = _engine(settings)
         upgrade(engine)
         check_durable(engine)
+    try:
         office = _office(settings, engine, trust, profile, clock, random)
     except OSError as fault:
         raise ConfigurationError(f"{fault.filename}: {fault.strerror}") from None
     except (UnicodeDecodeError, ConsentError, IdentityError) as fault:
         raise ConfigurationError(f"[consent]: {fault}") from None
     except SQLAlchemyError as fault:
-        raise ConfigurationError(f"{settings.database.database}: {type(fault).__name__}") from None
+        raise ConfigurationError(f"[consent] database: {type(fault).__name__}") from None
     return create_app(office, beside=(_disposed(engine), trust.schedule))
 
 

@@ -30,6 +30,12 @@ class WitnessSettings:
     seed: Path
     logs: tuple[NoteKey, ...]
 
+    @property
+    def shown(self) -> str:
+        """What ``--check`` tells besides: the key that logs and auditors name."""
+        key = NoteKey(self.name, note.COSIGNATURE_V1, _signer(self).public)
+        return f"its key: {key.format()}"
+
 
 def settings(head: ServiceHead, root: Table) -> WitnessSettings:
     """Raises ConfigurationError."""
@@ -45,14 +51,18 @@ def settings(head: ServiceHead, root: Table) -> WitnessSettings:
     return made
 
 
+def _signer(settings: WitnessSettings) -> Ed25519Signer:
+    """Raises OSError, UnicodeDecodeError, IdentityError."""
+    return Ed25519Signer.from_hex(settings.seed.read_text(encoding="ascii").strip())
+
+
 def build(settings: WitnessSettings, *, profile: Profile, clock: Clock, random: Random) -> Starlette:
     """The application; it holds the witness's folder as long as the process lives. Raises ConfigurationError."""
     try:
-        signer = Ed25519Signer.from_hex(settings.seed.read_text(encoding="ascii").strip())
         witness = Witness(
             settings.head.data,
             settings.name,
-            signer,
+            _signer(settings),
             log_keys=any_of([log_and_its_periods(key) for key in settings.logs]),
             clock=clock,
         )

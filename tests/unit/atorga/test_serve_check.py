@@ -44,7 +44,9 @@ def test_right(configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(configuration.parent.iterdir())
     assert check(configuration) == 0
     said = capsys.readouterr()
-    assert said.out == f"witness: {configuration} is right: it would serve https://witness.example.\n"
+    key = NoteKey("witness.example", note.COSIGNATURE_V1, Ed25519Signer(bytes(range(32))).public)
+    right = f"witness: {configuration} is right: it would serve https://witness.example.\n"
+    assert said.out == f"{right}its key: {key.format()}\n"
     assert said.err == ""
     assert sorted(configuration.parent.iterdir()) == before, "its state folder is not even made"
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import inspect, make_url
 
 from atorga.serve import consent, settings
 from atorga.serve.settings import ConfigurationError, Profile
 from atorga.town import toml_text
 from atorga.town.pki import ISSUERS, REGISTRY, TownPki
 from consent.ledger.groups import Group
+from consent.ledger.schema import open_engine
+from consent.log import note
 from consent.log.note import COSIGNATURE_V1, NoteKey
 from consent.log.writer import LogWriter
 from identity.keys.ed25519 import Ed25519Signer
@@ -200,3 +202,32 @@ def test_a_password_of_the_database_comes_from_a_file(tmp_path: Path, monkeypatc
     monkeypatch.setattr(consent, "open_engine", opened.append)
     consent._engine(made)
     assert make_url(opened[0]).password == "s3cr:et/@"
+
+
+def test_a_check_makes_no_table_in_a_database_that_may_be_in_use(complete: Path, empty_postgresql_url: str) -> None:
+    """It would else migrate a running service's database, and turn the log's period over."""
+    (complete / "apart").mkdir()
+    made = load(complete, lambda tables: tables["consent"].update(database=empty_postgresql_url, openings="openings"))
+    made = consent.checked(made, complete / "apart")
+    consent.build(made, profile="sandbox", clock=time.time, random=secrets.token_bytes)
+    engine = open_engine(empty_postgresql_url)
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
+    assert not (complete / "openings").exists()
+
+
+def test_a_database_that_does_not_answer_is_said_so(complete: Path) -> None:
+    def nowhere(tables: dict[str, dict[str, Any]]) -> None:
+        tables["consent"]["database"] = "postgresql://atorga@/grants?host=/nowhere"
+
+    said = "/nowhere does not answer, or does not open 'grants' to atorga"
+    with pytest.raises(ConfigurationError, match=said):
+        consent.checked(load(complete, nowhere), complete)
+    with pytest.raises(ConfigurationError, match=said):
+        build(complete, nowhere)
+
+
+def test_the_key_that_others_pin_is_shown(complete: Path) -> None:
+    signer = Ed25519Signer.from_hex((complete / "log-seed").read_text())
+    key = NoteKey("localhost:8101/log/2026", note.ED25519, signer.public)
+    assert load(complete).shown == f"its log's key: {key.format()}"

@@ -10,6 +10,7 @@ reach nor the database's backups.
 
 import argparse
 import os
+import secrets
 import signal
 import socketserver
 import stat
@@ -161,10 +162,15 @@ def serve(keys: Path, path: Path, *, clock: Clock = time.monotonic) -> KeyedHash
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="keyed-hash", description="Computes keyed hashes; shows no key.")
     parser.add_argument("--keys", type=Path, required=True, help="key file, readable by its owner only")
-    parser.add_argument("--socket", type=Path, required=True, help="where to listen")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--socket", type=Path, help="where to listen")
+    what.add_argument("--make", metavar="SCOPE", nargs="+", help="make the key file, which must not exist, and end")
     parser.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
     given = parser.parse_args(arguments)
     try:
+        if given.make:
+            make_keys(given.keys, given.make, secrets.token_bytes)
+            return 0
         server = serve(given.keys, given.socket)
     except (IdentityError, OSError) as fault:
         sys.stderr.write(f"keyed-hash: {fault}\n")

@@ -22,7 +22,7 @@ from identity.keys.keyed_hash import (
     read_frame,
     socket_address,
 )
-from identity.keys.keyed_hash_process import Bucket, KeyedHashServer, answer, make_keys, read_keys, serve
+from identity.keys.keyed_hash_process import Bucket, KeyedHashServer, answer, main, make_keys, read_keys, serve
 
 ROOT = Path(__file__).parents[3]
 KEYS = {"pairwise": bytes(range(32)), "subject": bytes(range(32, 64))}
@@ -182,3 +182,12 @@ def test_as_a_process(keys: Path, tmp_path: Path) -> None:
     broken = subprocess.run([*command[:-3], str(tmp_path / "none"), "--socket", str(path)], cwd=ROOT, check=False,
                             capture_output=True)  # fmt: skip
     assert broken.returncode == 2 and b"keyed-hash:" in broken.stderr
+
+
+def test_a_key_file_is_made_once(tmp_path: Path) -> None:
+    keys = tmp_path / "hashes.json"
+    assert main(["--keys", str(keys), "--make", "account", "other"]) == 0
+    made = read_keys(keys)
+    assert made.keys() == {"account", "other"} and made["account"] != made["other"]
+    assert main(["--keys", str(keys), "--make", "account"]) == 2
+    assert read_keys(keys) == made, "another key would change every identifier"

@@ -33,6 +33,9 @@ PAUSES_SECONDS = (0.5, 2.0)
 AGAIN_SECONDS = 3.0
 """For a door that did not answer before: the person wants something else now."""
 
+SAID_AGAIN = 4
+"""Promised withdrawals that one command repeats, the ones due first: nobody waits for more."""
+
 MISSING, NOTED, WITHDRAWN = "missing", "noted", "withdrawn"
 STATES = (WITHDRAWN, "given", "paused")
 ENDED = ("revoked", "expired", "invalidated", "erased")
@@ -156,7 +159,13 @@ def deliver_all(
 
 
 def knock_again(network: Network, store: Store) -> list[Outcome]:
-    """One try at every door that never answered, by whatever command comes next; those now complete."""
+    """One try at every door that never answered, by whatever command comes next; those now complete.
+
+    A consent service that only promised the leaf hears it again too: where an old copy of its database
+    was restored meanwhile, what stands in no log is lost with it, and this message is what brings it back.
+    """
+    for address, signed in consents.promised_withdrawals(store)[:SAID_AGAIN]:
+        _knock(network, address, signed, AGAIN_SECONDS)
     again = [
         deliver(network, store, jti, grant_id, signed, tries=1, timeout_seconds=AGAIN_SECONDS)
         for jti, grant_id, signed in consents.open_withdrawals(store)

@@ -175,6 +175,16 @@ def open_withdrawals(store: Store) -> list[tuple[str, str, str]]:
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+def promised_withdrawals(store: Store) -> list[tuple[str, str]]:
+    """(address, jws) of withdrawals that the consent service took and whose leaf the log does not have yet."""
+    rows = store.rows(
+        "SELECT d.address, w.jws FROM withdrawal w JOIN door d ON d.jti = w.jti"
+        " JOIN promise p ON p.grant_id = w.grant_id"
+        " WHERE d.door = 'consent' AND d.answer IS NOT NULL GROUP BY w.jti ORDER BY min(p.due), w.jti"
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 def withdrawals(store: Store, grant_id: str) -> list[tuple[str, str, int]]:
     """(jti, jws, made) of this grant's withdrawals, oldest first."""
     rows = store.rows("SELECT jti, jws, made FROM withdrawal WHERE grant_id = ? ORDER BY made, jti", grant_id)

@@ -348,6 +348,30 @@ def test_a_promise_that_is_not_kept(resident: Wallet, permissions: Permissions, 
     assert read(resident).code == 0
 
 
+def test_what_was_only_promised_is_said_again_until_it_is_logged(
+    resident: Wallet, permissions: Permissions, city: City, grant_id: str
+) -> None:
+    """A withdrawal that stands in no log is lost with an old copy of the database, and comes back by this."""
+    heard: list[bytes] = []
+
+    def promised(request: httpx.Request) -> httpx.Response:
+        heard.append(request.content)
+        answer = permissions.forward(request).json()
+        leaf = Leaf.from_bytes(permissions.office.sequencer.writer.entry(permissions.office.sequencer.writer.size - 1))
+        answer.pop("proof", None)
+        answer["promise"] = sign_promise(leaf, due=int(city.now) + 60, key=LOG_KEY, signer=Ed25519Signer(LOG_SEED))
+        return httpx.Response(200, json=answer)
+
+    city.answer("POST", f"{CONSENT}/withdrawals", promised)
+    assert resident.run("consent", "withdraw", grant_id, "--json").code == 0
+    assert len(heard) == 1
+    # The timeline says it again, then finds the leaf; nothing is left to say.
+    assert read(resident).code == 0
+    assert heard[1:] == heard[:1], "the same message"
+    assert read(resident).code == 0
+    assert len(heard) == 2
+
+
 # ── withdrawals that are not honoured ────────────────────────────────────────────────────────
 
 

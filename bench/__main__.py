@@ -62,8 +62,9 @@ def print_table(results: Sequence[Result], units: Sequence[Unit]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    best = Unit(min(unit.sign_us for unit in units), min(unit.verify_us for unit in units))
+    best = Unit(*(min(getattr(unit, name) for unit in units) for name in Unit.__slots__))
     print(f"openssl P-256: sign {best.sign_us:.1f} µs, verify {best.verify_us:.1f} µs (best)")
+    print(f"X25519: a key pair {best.pair_us:.1f} µs, an agreement {best.agree_us:.1f} µs (best)")
 
 
 def cells(result: Result) -> tuple[str, ...]:

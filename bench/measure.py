@@ -9,18 +9,25 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
 SLICE_SECONDS = 0.4
 """CPU seconds a contender runs in one round: long against the clock's grain, short against the neighbours' moods."""
+
+AGREEMENT_SECONDS = 0.1
 
 _SPEED = re.compile(r"^ *256 bits ecdsa \(nistp256\).*?([\d.]+) +([\d.]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What one P-256 signature and one verification cost in OpenSSL, in CPU microseconds."""
+    """What one P-256 signature and one verification cost in OpenSSL, in CPU microseconds; and of X25519, by
+    ``cryptography``, which has it from OpenSSL, a fresh pair and an agreement: sealing a value takes one of each."""
 
     sign_us: float
     verify_us: float
+    pair_us: float
+    agree_us: float
 
 
 def openssl_unit(seconds: int = 1) -> Unit:
@@ -33,7 +40,13 @@ def openssl_unit(seconds: int = 1) -> Unit:
     found = _SPEED.search(said)
     if found is None:
         raise RuntimeError("openssl speed: no line for ecdsa nistp256")
-    return Unit(1e6 / float(found[1]), 1e6 / float(found[2]))
+    own, other = X25519PrivateKey.generate(), X25519PrivateKey.generate().public_key()
+    return Unit(
+        sign_us=1e6 / float(found[1]),
+        verify_us=1e6 / float(found[2]),
+        pair_us=cpu_us(X25519PrivateKey.generate, AGREEMENT_SECONDS),
+        agree_us=cpu_us(lambda: own.exchange(other), AGREEMENT_SECONDS),
+    )
 
 
 def cpu_us(operation: Callable[[], object], seconds: float = SLICE_SECONDS) -> float:

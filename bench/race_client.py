@@ -65,6 +65,15 @@ class Given:
     key_pem: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Giving:
+    """A grant on its way to the service, with the account key that proves the call."""
+
+    given: Given
+    owner: SoftwareSigner
+    body: Mapping[str, str]
+
+
 @dataclass
 class Counts:
     """What one client saw."""
@@ -143,24 +152,12 @@ class Client:
     # ── giving ───────────────────────────────────────────────────────────────────────────────
 
     async def give(self, way: Connection, account: Account) -> Given:
-        request = await self._asked(way)
-        key = SoftwareSigner.generate()
-        grant_id = base64url.encode(secrets.token_bytes(16))
-        compact = sign_grant(
-            grant_id=grant_id, request=request, detail=request.request.detail, decision="given",
-            now=int(time.time()), signer=key,
-        )  # fmt: skip
-        locator = seal_locator(
-            self._hpke, holder=HOLDER, grant=compact, link=base64url.encode(secrets.token_bytes(16)), link_signer=key
-        )
-        owner = SoftwareSigner.from_pem(account.key_pem)
-        answer = await _until(
-            201, lambda: self.proven(way, owner, "/me/grants", {"grant": compact, "locator": locator})
-        )
-        assert json.loads(answer.body)["counter"] == 1
-        return Given(grant_id, key.to_pem())
+        asking = self.make_asking()
+        await self.ask(way, asking)
+        return await self.hand_in(way, self.make_giving(asking, account))
 
-    async def _asked(self, way: Connection) -> VerifiedRequest:
+    def make_asking(self) -> VerifiedRequest:
+        """A signed request, not sent yet."""
         now = int(time.time())
         detail = AuthorizationDetail(
             holder=HOLDER, identifier="rent-subsidy@1", procedure="rent-subsidy", purpose=PURPOSE, datatypes=DATATYPES,
@@ -172,8 +169,29 @@ class Client:
             SERVICE, CONSENT, base64url.encode(secrets.token_bytes(16)), now, now + 600, None, detail
         )
         compact = sign_request(asked, self._service)
-        await _until(201, lambda: self.signed(way, "/requests", compact))
         return verify_request(compact, key_of=lambda _: self._service.public_key, consent=CONSENT, now=now)
+
+    async def ask(self, way: Connection, asking: VerifiedRequest) -> None:
+        await _until(201, lambda: self.signed(way, "/requests", asking.compact))
+
+    def make_giving(self, asking: VerifiedRequest, account: Account) -> Giving:
+        """The signed answer to a request, not sent yet."""
+        key = SoftwareSigner.generate()
+        grant_id = base64url.encode(secrets.token_bytes(16))
+        compact = sign_grant(
+            grant_id=grant_id, request=asking, detail=asking.request.detail, decision="given",
+            now=int(time.time()), signer=key,
+        )  # fmt: skip
+        locator = seal_locator(
+            self._hpke, holder=HOLDER, grant=compact, link=base64url.encode(secrets.token_bytes(16)), link_signer=key
+        )
+        body = {"grant": compact, "locator": locator}
+        return Giving(Given(grant_id, key.to_pem()), SoftwareSigner.from_pem(account.key_pem), body)
+
+    async def hand_in(self, way: Connection, giving: Giving) -> Given:
+        answer = await _until(201, lambda: self.proven(way, giving.owner, "/me/grants", giving.body))
+        assert json.loads(answer.body)["counter"] == 1
+        return giving.given
 
     # ── using ────────────────────────────────────────────────────────────────────────────────
 

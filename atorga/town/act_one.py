@@ -8,6 +8,7 @@ from atorga.town.configuration import PROCEDURE, PURPOSE
 from atorga.town.dishonest import DishonestCity
 from atorga.town.padron import RESIDENTS
 from atorga.town.stage import Stage
+from identity.codec import strict_json
 
 COPIES = 10
 
@@ -66,9 +67,19 @@ def play(stage: Stage) -> FirstAct:
         ("milliseconds", {"ms": f"{refused.milliseconds:.0f}"}),
         ("anyway", {"answer": anyway.words}),
     )
+    narration.step("export", ("export", {"events": _exported(stage, resident)}))
     narration.wait("audit")
     _audit(stage)
     return FirstAct(resident, grant_id, refused.milliseconds, given.screen)
+
+
+def _exported(stage: Stage, resident: Resident) -> int:
+    """How many events the copy has; those that the resident cannot open would be of a wallet that was lost."""
+    path = stage.root / "export.json"
+    if resident.wallet("consent", "export", "--to", str(path)).answer["still_sealed"]:
+        raise StoryFailed("export: not every event could be opened")
+    accounts = strict_json.parse_object(path.read_bytes(), what="export")["accounts"]
+    return sum(len(one["timeline"]) for one in accounts)
 
 
 def _audit(stage: Stage) -> None:

@@ -27,6 +27,7 @@ PICTURES: Mapping[str, tuple[Arrow, ...]] = {
     "grant": (Arrow("service", "resident"), Arrow("resident", "consent")),
     "use": (Arrow("service", "holder"), Arrow("holder", "consent"), Arrow("holder", "service")),
     "timeline": (Arrow("consent", "resident"),),
+    "export": (Arrow("consent", "resident"),),
     "withdraw": (Arrow("resident", "consent"), Arrow("resident", "holder"), Arrow("resident", "service")),
     "refused": (Arrow("service", "holder", refused=True),),
     "audit": (Arrow("consent", "auditor"),),

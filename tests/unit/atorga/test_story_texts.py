@@ -6,6 +6,7 @@ import string
 import pytest
 
 from atorga.town.narration import LANGUAGES, load
+from atorga.town.story_page import PICTURES
 
 CATALOGUES = {language: load(language) for language in LANGUAGES}
 
@@ -19,6 +20,10 @@ def test_same_keys_and_places(language: str) -> None:
     assert CATALOGUES[language].keys() == CATALOGUES["en"].keys()
     for key, sentence in CATALOGUES[language].items():
         assert places(sentence) == places(CATALOGUES["en"][key]), key
+
+
+def test_each_step_has_its_picture() -> None:
+    assert {key.removeprefix("step.") for key in CATALOGUES["en"] if key.startswith("step.")} == PICTURES.keys()
 
 
 @pytest.mark.parametrize("language", ["es", "ca"])

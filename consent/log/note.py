@@ -28,6 +28,7 @@ MAX_NOTE_BYTES = 1_000_000
 MAX_SIGNATURES = 100
 
 _NAME = re.compile(r"[^\s+]+")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _SIGNATURE_LINE = re.compile("— ([^ +]+) ([A-Za-z0-9+/]+={0,2})")
 
 
@@ -99,7 +100,7 @@ def parse(note: str) -> UnverifiedNote:
     """Reads the form. Raises LogError."""
     if len(note) > MAX_NOTE_BYTES:
         raise LogError(f"note: more than {MAX_NOTE_BYTES} characters")
-    if any(ord(character) < 0x20 and character != "\n" for character in note):
+    if _CONTROL.search(note):
         raise LogError("note: control characters")
     text, separator, block = note.rpartition("\n\n")
     if not separator or not text or not block.endswith("\n"):

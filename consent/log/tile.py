@@ -53,20 +53,32 @@ def split_tile(tile: bytes, width: int) -> list[bytes]:
 
 
 def format_bundle(entries: Sequence[bytes]) -> bytes:
-    out = bytearray()
-    for entry in entries:
-        if len(entry) > MAX_ENTRY_BYTES:
-            raise LogError(f"entry: {len(entry)} bytes, at most {MAX_ENTRY_BYTES}")
-        out += len(entry).to_bytes(2, "big") + entry
-    return bytes(out)
+    lengths = set(map(len, entries))
+    if lengths and max(lengths) > MAX_ENTRY_BYTES:
+        raise LogError(f"entry: {max(lengths)} bytes, at most {MAX_ENTRY_BYTES}")
+    prefixes = {length: length.to_bytes(2, "big") for length in lengths}
+    return b"".join(part for entry in entries for part in (prefixes[len(entry)], entry))
 
 
 def parse_bundle(bundle: bytes, width: int) -> list[bytes]:
     """The entries of a bundle. Raises LogError unless it has exactly ``width`` of them."""
+    entries = _of_one_length(bundle, width)
+    if entries is not None:
+        return entries
     entries = list(_entries(bundle))
     if len(entries) != width:
         raise LogError(f"entry bundle: {len(entries)} entries, expected {width}")
     return entries
+
+
+def _of_one_length(bundle: bytes, width: int) -> list[bytes] | None:
+    """The entries where all are as long as the first, as leaves are; None where they are not."""
+    step = 2 + int.from_bytes(bundle[:2], "big")
+    if width < 1 or len(bundle) != width * step:
+        return None
+    if bundle[0::step] != bundle[:1] * width or bundle[1::step] != bundle[1:2] * width:
+        return None
+    return [bundle[at : at + step - 2] for at in range(2, len(bundle) + 2, step)]
 
 
 def _entries(bundle: bytes) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ witness that does not answer delays nobody; that it is missing can be seen on th
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Condition, Thread
@@ -23,6 +24,9 @@ from identity.trust.registry import VerifiedRegistry
 
 RETRY_SECONDS = 5.0
 """After a round in which a witness was missing, even if nothing new was logged."""
+
+SILENT_SECONDS = 0.5
+"""A witness that was missing is not asked for every batch of a busy log: each time costs what some ten uses do."""
 
 _log = logging.getLogger("atorga.consent")
 
@@ -48,6 +52,9 @@ class Cosigning:
         """The size of the newest checkpoint that met the quorum."""
         self._offered_size = -1
         self._complete = True
+        self._silent: dict[WitnessClient, float] = {}
+        """Who did not cosign lately, and until when it is not asked again."""
+        self._skipped = False
         self._stopping = False
         self._thread: Thread | None = None
 
@@ -100,7 +107,9 @@ class Cosigning:
         with ThreadPoolExecutor(len(self._witnesses), thread_name_prefix="witness") as pool:
             while not self._stopping:
                 newer = self._sequencer.wait_for_size(
-                    self._offered_size, seconds=RETRY_SECONDS, given_up=lambda: self._stopping
+                    self._offered_size,
+                    seconds=SILENT_SECONDS if self._skipped else RETRY_SECONDS,
+                    given_up=lambda: self._stopping,
                 )
                 if not self._sequencer.writes:
                     # Who writes asks; if that becomes this process, everything is offered anew.
@@ -112,19 +121,22 @@ class Cosigning:
     def _round(self, pool: ThreadPoolExecutor) -> None:
         signed = self._sequencer.writer.signed_checkpoint
         size = Checkpoint.parse(note.parse(signed).text).size
-        self._offered_size, self._complete = size, True
+        self._offered_size, self._complete, self._skipped = size, True, False
         if size == 0 or self._stopping:
             return
+        now = time.monotonic()
+        asked = [witness for witness in self._witnesses if now >= self._silent.get(witness, now)]
         found: list[Signature] = []
-        for asked in as_completed([pool.submit(self._ask, witness, signed, size) for witness in self._witnesses]):
-            signature = asked.result()
-            if signature is None:
-                self._complete = False
-            else:
+        for answered in as_completed([pool.submit(self._ask, witness, signed, size) for witness in asked]):
+            signature = answered.result()
+            if signature is not None:
                 found.append(signature)
                 self._keep(signed, size, found)
-        if not self._complete:
+        self._skipped = len(asked) < len(self._witnesses)
+        if len(found) < len(asked):
             self._sequencer.compare_again()
+        if len(found) < len(self._witnesses):
+            self._complete = False
 
     def _keep(self, signed: str, size: int, found: Sequence[Signature]) -> None:
         """Each as it comes: a quorum does not wait for the slowest."""
@@ -146,11 +158,14 @@ class Cosigning:
 
     def _ask(self, witness: WitnessClient, signed: str, size: int) -> Signature | None:
         try:
-            return witness.cosign(signed, lambda old: self._sequencer.writer.prove_consistency(old, size))
+            signature = witness.cosign(signed, lambda old: self._sequencer.writer.prove_consistency(old, size))
         except (LogError, OSError) as fault:
             # NotCosigned, or a proof that our own files do not give.
             _log.warning("log: %s", fault)
+            self._silent[witness] = time.monotonic() + SILENT_SECONDS
             return None
+        self._silent.pop(witness, None)
+        return signature
 
 
 def foreign_witnesses(registry: VerifiedRegistry, party: str) -> frozenset[str]:

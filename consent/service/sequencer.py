@@ -340,11 +340,14 @@ class Sequencer:
     def _look_after_writer(self) -> None:
         """Nobody rang: has the writer died, or does it log nothing?"""
         try:
-            if self._take_over():
+            # Who answers has the lock: only where nobody does is the database asked for it, some hundred
+            # times dearer.
+            answers = self._bells.writer_answers()
+            if not answers and self._take_over():
                 return
             self._follow()
             now = time.monotonic()
-            if self._bells.writer_answers():
+            if answers:
                 self._answered = now
             if now > self._compared + IDLE_SECONDS:
                 self._compared = now

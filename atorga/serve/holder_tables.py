@@ -197,4 +197,5 @@ def checked(table: Table, make: Callable[[], Made]) -> Made:
     try:
         return make()
     except ConsentError as fault:
-        raise ConfigurationError(f"[{table.name}]: {fault}") from None
+        said = str(fault)
+        raise ConfigurationError(said if said.startswith(f"[{table.name}]") else f"[{table.name}]: {said}") from None

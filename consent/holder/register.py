@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnClause, Engine, TextClause, bindparam, column, create_engine, event, table, text
 from sqlalchemy import select as select_columns
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql import Select
 
 from consent.errors import RegisterFault
@@ -132,11 +132,19 @@ class SqlRegister:
 
     def check(self) -> None:
         """Runs every statement once, with nothing to find: a wrong name shows at start, not at a use."""
-        self.row_of("")
-        for statement in self._values.values():
-            self._run(statement, {"row": None}, at_most=1)
-        for statement in self._series.values():
-            self._run(statement, {"row": None, "since": MAX_INTEGER}, at_most=1)
+        self._try("what finds a resident's row", self._row, {"value": ""})
+        for name, statement in self._values.items():
+            self._try(f"what is asked for {name}", statement, {"row": None})
+        for name, statement in self._series.items():
+            self._try(f"what is asked for {name}", statement, {"row": None, "since": MAX_INTEGER})
+
+    def _try(self, what: str, statement: TextClause | Select[Any], parameters: Mapping[str, Any]) -> None:
+        """These parameters are about nobody, so that the database's own words may be told."""
+        try:
+            with self._engine.connect() as connection:
+                connection.execute(statement, parameters).fetchmany(1)
+        except SQLAlchemyError as fault:
+            raise RegisterFault(f"register: {what}: {_said_by_database(fault)}") from None
 
     def _run(self, statement: TextClause | Select[Any], parameters: Mapping[str, Any], *, at_most: int) -> list[Any]:
         try:
@@ -146,6 +154,13 @@ class SqlRegister:
             # Its text holds the statement's parameters: the type alone is told.
             raise RegisterFault(f"register: it does not answer ({type(fault).__name__})") from None
         return [row[0] for row in found]
+
+
+def _said_by_database(fault: SQLAlchemyError) -> str:
+    said = fault.orig.args[0] if isinstance(fault, DBAPIError) and fault.orig is not None and fault.orig.args else ""
+    if isinstance(said, Mapping):
+        said = said.get("M", "")
+    return " ".join(str(said)[:MAX_SAID].split()) or type(fault).__name__
 
 
 def of_type(value: Any, kind: str) -> Value:
@@ -170,6 +185,9 @@ def of_type(value: Any, kind: str) -> Value:
                 return bool(value)
     raise RegisterFault("register: a value is not of its configured type")
 
+
+MAX_SAID = 200
+"""Of a database's own words about a statement that it refuses."""
 
 STATEMENT_SECONDS = 4
 """An allow lives for 5 s: a register that needs longer answers too late."""

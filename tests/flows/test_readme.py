@@ -19,7 +19,11 @@ DOOR_SECONDS = 120
 SAYS = {
     "resident": ["You have received: Residency", "10 fresh copies left"],
     "service": ['"state":"given"', '"state":"released"', "READ YOUR DATA", '"state":"refused","reasons":["withdrawn"]'],
-    "data holder": ["is right: it would serve", "register: it does not answer", "found before anything is served"],
+    "data holder": [
+        "is right: it would serve",
+        "what is asked for income.band: no such table: incomes",
+        "found before anything is served",
+    ],
     "town hall": ['"copies": 10', "credential_revoked", "refused"],
     "auditor": ["no use after withdrawal", "Everything that the log can show holds", "The receipt is right", "is none"],
 }

@@ -211,7 +211,7 @@ def test_the_declaration_is_signed_again_when_something_changes(
     [
         ('table = "padro_habitants"', 'table = "padro"', "no such table"),
         ('column = "membres"', 'column = "members"', "no such column"),
-        ('key = "id_habitant"', 'key = "id"', "OperationalError|does not answer"),
+        ('key = "id_habitant"', 'key = "id"', "what finds a resident's row: no such column"),
         ('claim = "document"\n', "", "claim: is missing"),
         ('column = "membres"', 'column = "adreca"\ntype = "date"', "type: one of"),
         ('resolutions = ["raw"]', 'resolutions = ["average:60"]', "average"),

@@ -144,8 +144,12 @@ def test_wrong_names_show_at_start(path: Path, register: SqlRegister) -> None:
     wrong = {"amount": AttributeSource("integer", Query("SELECT amounts FROM facts WHERE owner = :row", "row"))}
     series = {"noise": AttributeSource("number", None, Query("SELECT 1 FROM x WHERE :row = 1 AND :since = 1", "since"))}
     good = Lookup("person file", "key", "number", "value")
-    for faulty in (SqlRegister(engine, row, {}), SqlRegister(engine, good, wrong), SqlRegister(engine, good, series)):
-        with pytest.raises(RegisterFault):
+    for faulty, said in (
+        (SqlRegister(engine, row, {}), "what finds a resident's row: no such table: nothing"),
+        (SqlRegister(engine, good, wrong), "what is asked for amount: no such column: amounts"),
+        (SqlRegister(engine, good, series), "what is asked for noise: no such table: x"),
+    ):
+        with pytest.raises(RegisterFault, match=said):
             faulty.check()
 
 

@@ -41,8 +41,12 @@ def root(size: int, subtree: Subtree) -> bytes:
     return _range_root(0, size, subtree) if size else EMPTY_ROOT
 
 
-def inclusion_path(index: int, size: int, subtree: Subtree) -> list[bytes]:
-    """PATH(index, D[size]), from the leaf's sibling to the root's child."""
+def inclusion_path(index: int, size: int, subtree: Subtree, right_edge: dict[int, bytes] | None = None) -> list[bytes]:
+    """PATH(index, D[size]), from the leaf's sibling to the root's child.
+
+    ``right_edge`` keeps, for further leaves of the same tree, the hashes of what is not complete: all
+    that ends with the tree's last leaf, by its first.
+    """
     if not 0 <= index < size:
         raise LogError(f"inclusion proof: leaf {index} of a tree of {size}")
     path: list[bytes] = []
@@ -50,13 +54,22 @@ def inclusion_path(index: int, size: int, subtree: Subtree) -> list[bytes]:
     while high - low > 1:
         middle = low + _split(high - low)
         if index < middle:
-            path.append(_range_root(middle, high, subtree))
+            path.append(_kept_range_root(middle, high, subtree, right_edge if high == size else None))
             high = middle
         else:
-            path.append(_range_root(low, middle, subtree))
+            path.append(subtree((middle - low).bit_length() - 1, low // (middle - low)))
             low = middle
     path.reverse()
     return path
+
+
+def _kept_range_root(low: int, high: int, subtree: Subtree, kept: dict[int, bytes] | None) -> bytes:
+    if kept is None:
+        return _range_root(low, high, subtree)
+    value = kept.get(low)
+    if value is None:
+        value = kept[low] = _range_root(low, high, subtree)
+    return value
 
 
 def consistency_proof(old: int, new: int, subtree: Subtree) -> list[bytes]:

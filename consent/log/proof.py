@@ -6,7 +6,7 @@ since the inclusion proof is checked for exactly these bytes.
 """
 
 import re
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,16 +56,10 @@ class Proof:
         return cls(entry, int(index[1]), path, signed)
 
     def format(self) -> str:
-        return "\n".join(
-            [
-                HEADER,
-                f"extra {b64encode(self.entry).decode()}",
-                f"index {self.index}",
-                *(b64encode(value).decode() for value in self.path),
-                "",
-                self.checkpoint,
-            ]
-        )
+        # Each hash with the end of its line, as the encoder gives it.
+        path = b"".join(map(b2a_base64, self.path)).decode("ascii")
+        entry = b2a_base64(self.entry).decode("ascii")
+        return f"{HEADER}\nextra {entry}index {self.index}\n{path}\n{self.checkpoint}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Whoever follows a log that another process writes looks at the current checkpoin
 and has everything below it: a checkpoint is there only after its tiles (``consent.log.writer``).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from functools import lru_cache
 from pathlib import Path
@@ -40,6 +40,8 @@ class Head:
     last_entries: tuple[bytes, ...]
     """Entries of the bundle that is not yet full."""
     signed: str
+    right_edge: dict[int, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """What proofs of this size have in common (``merkle.inclusion_path``)."""
 
 
 class LogView:
@@ -98,7 +100,8 @@ class LogView:
         signed = head.signed
         if size is not None and size != head.size:
             signed = self.checkpoint_of(size)
-        path = merkle.inclusion_path(index, head.size if size is None else size, self._subtree_of(head))
+        right_edge = head.right_edge if size in (None, head.size) else None
+        path = merkle.inclusion_path(index, head.size if size is None else size, self._subtree_of(head), right_edge)
         return proof.make(self._entry(head, index) if entry is None else entry, index, path, signed)
 
     def prove_consistency(self, old: int, new: int | None = None) -> list[bytes]:

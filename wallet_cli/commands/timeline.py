@@ -17,6 +17,7 @@ from wallet_cli.invocation import Invocation
 from wallet_cli.store import acts, consents, key_file, watch
 from wallet_cli.store.watch import Evidence
 from wallet_cli.terminal import plain
+from wallet_cli.texts import Texts
 
 MANDATE = "mandate"
 """``by`` of what somebody did for the resident."""
@@ -94,7 +95,7 @@ def _show(work: Errand, entries: list[Entry], used: dict[tuple[str, int, int | N
 def _say(work: Errand, entry: Entry, one: Usage | None) -> None:
     words = work.texts
     act = "notice.officers" if one is not None and one.basis == "officers" else f"kind.{entry.kind.word}"
-    line = words("timeline.line", moment=words.moment(entry.time), service=_name(work, entry.service), act=words(act))
+    line = timeline_line(words, words.moment(entry.time), _name(work, entry.service), words(act))
     if entry.attributes:
         line += ": " + ", ".join(labels.attribute(words, name) for name in entry.attributes)
     work.terminal.say(line)
@@ -106,6 +107,13 @@ def _say(work: Errand, entry: Entry, one: Usage | None) -> None:
         work.terminal.alarm("    " + words("timeline.late", duration=_about(work, entry.late_seconds)))
     if entry.leaf_index is None:
         work.terminal.say("    " + words("timeline.promised"))
+
+
+def timeline_line(words: Texts, moment: str, service: str, act: str) -> str:
+    """An objection, and an opening by officers, are no service's: such a line names none."""
+    if service:
+        return words("timeline.line", moment=moment, service=service, act=act)
+    return words("timeline.line_own", moment=moment, act=act)
 
 
 def _usage_lines(work: Errand, one: Usage) -> list[str]:
@@ -146,7 +154,7 @@ def _say_totals(work: Errand, totals: list[Total]) -> None:
             "usage.total",
             month=work.texts(f"month.{int(month)}"),
             year=year,
-            service=_name(work, one.service),
+            service=_name(work, one.service) or work.texts("usage.officers"),
             consent=one.by_consent,
             law=one.by_law,
             refused=one.refused,

@@ -81,6 +81,7 @@ def test_objecting_and_ending_it(resident: Wallet, permissions: Permissions, gra
     shown = resident.run("timeline", "--json")
     assert shown.code == 0, shown.err
     assert shown.json["events"][-1]["kind"] == "oppose"
+    assert "  you objected\n" in shown.err and ": you objected" not in shown.err, "an objection is no service's act"
     ended = resident.run("consent", "oppose", "--end", one["opposition_id"][:6], "--json")
     assert ended.json == {"opposition_id": one["opposition_id"], "state": "ended"}
     assert resident.run("consent", "oppositions", "--json").json == {"oppositions": []}
@@ -375,6 +376,21 @@ def test_everything_in_two_files(resident: Wallet, permissions: Permissions, gra
     assert oct(path.stat().st_mode & 0o777) == "0o600"
     for content in (path.read_text(), readable):
         assert not any(secret in content for secret in SECRETS)
+
+
+def test_the_file_to_read_has_dates_and_names_and_no_numbers(
+    resident: Wallet, permissions: Permissions, city: City, grant_id: str, tmp_path: Path
+) -> None:
+    def owed(value: dict[str, Any]) -> None:
+        far = {"grant_id": grant_id, "due": 2**60, "state": "due", "receipt": None}
+        value["deletions"] = [far | {"due": 1_803_397_140}, far]
+
+    city.answer("GET", f"{CONSENT}/me/export", permissions.twisted(owed))
+    path = tmp_path / "mine.json"
+    assert resident.run("consent", "export", "--to", str(path)).code == 0
+    readable = (tmp_path / "mine.json.txt").read_text()
+    assert "The social-services has until 23 February 2027 to delete" in readable and "1803397140" not in readable
+    assert "Z  The social-services" not in readable and "2026-11-" not in readable
 
 
 def test_many_pages_of_an_export(

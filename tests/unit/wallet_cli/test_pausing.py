@@ -106,6 +106,10 @@ def test_narrowing_is_shown_and_holds(
     assert "3 days" in result.err or "For how long" in result.err
     assert not permissions.use(grant_id, HOUSEHOLD)
     assert permissions.use(grant_id, INCOME)
+    shown = resident.run("consent", "show", grant_id)
+    assert shown.code == 0 and "household" not in shown.out, "what was taken back is not shown as given"
+    again = resident.run("consent", "amend", grant_id, "--days", "3", "--yes", "--json")
+    assert again.json["error"] == "not_narrower" and len(doors) == 1, "what changes nothing is no act"
     # What is narrow already is the start of the next narrowing.
     second = resident.run("consent", "amend", grant_id, "--max-uses", "2", "--yes", "--json")
     assert second.code == 0, second.err

@@ -55,7 +55,7 @@ def test_one_use_in_full(wallet: Wallet, permissions: Permissions, city: City, g
     assert one["basis"] == {"kind": "consent", "reference": grant_id, "law": {}}
     assert one["how_much"] == {"attributes": 2, "use": 1, "of": 10}
     assert one["released"] is True and one["late_seconds"] is None and isinstance(one["leaf_index"], int)
-    for words in ("What for: help with the rent", f"You allowed it: permission {grant_id}", "Time number 1 of 10"):
+    for words in ("What for: help with the rent", f"You allowed it: permission {grant_id}", "Reading number 1 of 10"):
         assert words in result.err
 
 

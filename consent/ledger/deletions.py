@@ -8,17 +8,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, TextClause, bindparam, text
 
-from consent.ledger.grant_row import GrantBody, HotRow, find_body, find_row
-from consent.ledger.leaf import Kind, Leaf
+from consent.ledger.address import POSTGRESQL
+from consent.ledger.grant_row import BODY_COLUMNS, ROW_COLUMNS, ROW_WIDTH, GrantBody, HotRow, read_body, read_row
+from consent.ledger.leaf import Kind
 from consent.ledger.schema import for_reading, lock
-from consent.ledger.statements import Statements
+from consent.ledger.use_statements import columns_of
 
 DUE, OVERDUE, RECEIVED = range(3)
 
+_AS_IT_IS = -1
+"""What is known already keeps its state and its receipt."""
+
 READ_AT_ONCE = 2_000
 """Leaves of one round."""
+
+TOGETHER = 500
+"""Grants in one statement."""
+
+_MINUTE = slice(32, 36)
+"""Of a leaf (WIRE C6)."""
 
 _CURSOR = "deletions"
 
@@ -64,26 +74,9 @@ class DeletionStore:
             ).all()
             if not rows:
                 return 0
-            for grant_id, last_use, end in _changes(rows):
-                known = connection.execute(_ONE, {"grant_id": grant_id}).first()
-                row, body = find_row(connection, grant_id), find_body(connection, grant_id)
-                before = None if known is None else StoredDeletion(bytes(known[0]), *known[1:])
-                if row is None or body is None or (last_use is None and before is None):
-                    continue
-                used = max(last_use or 0, 0 if before is None else before.last_use)
-                ended = end or (None if before is None else _ended(connection, grant_id))
-                connection.execute(
-                    _UPSERT,
-                    {
-                        "grant_id": grant_id,
-                        "service": row.service,
-                        "account": row.account,
-                        "last_use": used,
-                        "due": due_of(row, body, used, ended),
-                        # What was read after a receipt is to be deleted anew.
-                        "reset": last_use is not None,
-                    },
-                )
+            changes = _changes(rows)
+            for at in range(0, len(changes), TOGETHER):
+                self._note(connection, changes[at : at + TOGETHER], due_of)
             connection.execute(
                 text(
                     "INSERT INTO duty_cursor (name, place) VALUES (:name, :place) "
@@ -92,6 +85,41 @@ class DeletionStore:
                 {"name": _CURSOR, "place": rows[-1][0]},
             )
             return len(rows)
+
+    def _note(self, connection: Connection, changes: Sequence["_Change"], due_of: DueOf) -> None:
+        """Some statements for all of them: one for each would cost as much as the uses themselves."""
+        known = _of_grants(connection, _KNOWN, [one.grant_id for one in changes])
+        before = {grant_id: StoredDeletion(grant_id, *row[1:]) for grant_id, row in known.items()}
+        asked = [one for one in changes if one.says_more_than(before.get(one.grant_id))]
+        texts = _of_grants(connection, _TEXTS, [one.grant_id for one in asked])
+        ends = _of_grants(connection, _ENDED, [one.grant_id for one in asked if one.end is None])
+        noted = []
+        for one in asked:
+            if one.grant_id not in texts:
+                continue
+            found, earlier = texts[one.grant_id], before.get(one.grant_id)
+            row, body = read_row(found[:ROW_WIDTH]), read_body(found[ROW_WIDTH:])
+            used = max(one.last_use or 0, 0 if earlier is None else earlier.last_use)
+            ended = one.end
+            if ended is None and earlier is not None and one.grant_id in ends:
+                ended = int(ends[one.grant_id][1]) // 1000
+            noted.append(
+                {
+                    "grant_id": one.grant_id,
+                    "service": row.service,
+                    "account": row.account,
+                    "last_use": used,
+                    "due": due_of(row, body, used, ended),
+                    # What was read after a receipt is to be deleted anew.
+                    "state": DUE if one.last_use is not None else _AS_IT_IS,
+                }
+            )
+        if not noted:
+            return
+        if connection.dialect.name == POSTGRESQL:
+            connection.execute(_UPSERT_POSTGRESQL, {name: [one[name] for one in noted] for name in noted[0]})
+        else:
+            connection.execute(_UPSERT, noted)
 
     def alarm(self, *, now: int) -> dict[int, int]:
         """Marks what has become overdue; service → how many."""
@@ -141,32 +169,62 @@ class DeletionStore:
         return None if found is None else StoredDeletion(bytes(found[0]), *found[1:])
 
 
-def _changes(rows: Sequence[Sequence[Any]]) -> list[tuple[bytes, int | None, int | None]]:
-    """Per grant its last use and its end among these leaves (NumericDates, to the minute)."""
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A grant's last use and its end among some leaves (NumericDates, to the minute)."""
+
+    grant_id: bytes
+    last_use: int | None
+    end: int | None
+
+    def says_more_than(self, before: StoredDeletion | None) -> bool:
+        """Not a further use in the minute of the last, whose data have to be deleted by then anyway."""
+        if before is None:
+            return self.last_use is not None
+        return self.end is not None or before.state != DUE or (self.last_use or 0) > before.last_use
+
+
+def _changes(rows: Sequence[Sequence[Any]]) -> list[_Change]:
     found: dict[bytes, tuple[int | None, int | None]] = {}
     for _, kind, grant_id, raw in rows:
         if grant_id is None or kind not in (Kind.USE, *_ENDS):
             continue
-        at = Leaf.from_bytes(bytes(raw)).minute * 60
+        at = int.from_bytes(raw[_MINUTE], "big") * 60
         key = bytes(grant_id)
         use, end = found.get(key, (None, None))
         found[key] = (at, end) if kind == Kind.USE else (use, at)
-    return [(grant_id, use, end) for grant_id, (use, end) in sorted(found.items())]
+    return [_Change(grant_id, use, end) for grant_id, (use, end) in sorted(found.items())]
 
 
-def _ended(connection: Statements, grant_id: bytes) -> int | None:
-    found = connection.execute(
-        text("SELECT effective_at FROM ending WHERE grant_id = :grant_id AND mask = 0"), {"grant_id": grant_id}
-    ).scalar()
-    return None if found is None else int(found) // 1000
+def _of_grants(connection: Connection, statement: TextClause, grant_ids: Sequence[bytes]) -> dict[bytes, Any]:
+    """Rows by the grant id that they begin with."""
+    if not grant_ids:
+        return {}
+    return {bytes(row[0]): row for row in connection.execute(statement, {"ids": list(grant_ids)})}
+
+
+def _in(statement: str) -> TextClause:
+    return text(statement).bindparams(bindparam("ids", expanding=True))
 
 
 _COLUMNS = "grant_id, service, account, last_use, due, state, receipt"
 _ONE = text(f"SELECT {_COLUMNS} FROM deletion WHERE grant_id = :grant_id")
-_UPSERT = text(
-    "INSERT INTO deletion (grant_id, service, account, last_use, due, state, receipt) "
-    f"VALUES (:grant_id, :service, :account, :last_use, :due, {DUE}, NULL) "
-    "ON CONFLICT (grant_id) DO UPDATE SET last_use = excluded.last_use, due = excluded.due, "
-    f"state = CASE WHEN :reset THEN {DUE} ELSE deletion.state END, "
-    "receipt = CASE WHEN :reset THEN NULL ELSE deletion.receipt END"
+_KNOWN = _in(f"SELECT {_COLUMNS} FROM deletion WHERE grant_id IN :ids")
+_TEXTS = _in(
+    f"SELECT {columns_of('grant_row', ROW_COLUMNS)}, {columns_of('grant_body', BODY_COLUMNS)} "
+    "FROM grant_row JOIN grant_body ON grant_body.grant_id = grant_row.grant_id "
+    "WHERE grant_row.grant_id IN :ids"
+)
+_ENDED = _in("SELECT grant_id, effective_at FROM ending WHERE mask = 0 AND grant_id IN :ids")
+_UPSERT_COLUMNS = "INSERT INTO deletion (grant_id, service, account, last_use, due, state, receipt) "
+_OR_UPDATE = (
+    " ON CONFLICT (grant_id) DO UPDATE SET last_use = excluded.last_use, due = excluded.due, "
+    f"state = CASE WHEN excluded.state = {DUE} THEN {DUE} ELSE deletion.state END, "
+    f"receipt = CASE WHEN excluded.state = {DUE} THEN NULL ELSE deletion.receipt END"
+)
+_UPSERT = text(f"{_UPSERT_COLUMNS} VALUES (:grant_id, :service, :account, :last_use, :due, :state, NULL) {_OR_UPDATE}")
+_UPSERT_POSTGRESQL = text(
+    f"{_UPSERT_COLUMNS} SELECT *, NULL FROM unnest(CAST(:grant_id AS bytea[]), CAST(:service AS int[]), "
+    "CAST(:account AS bigint[]), CAST(:last_use AS bigint[]), CAST(:due AS bigint[]), CAST(:state AS int[]))"
+    f"{_OR_UPDATE}"
 )

@@ -14,7 +14,7 @@ from consent.ledger.uses import Order, Wanted
 _NAME = re.compile(r"(?<!:):([a-z_]+)")
 
 
-def _of(table: str, columns: str) -> str:
+def columns_of(table: str, columns: str) -> str:
     return ", ".join(f"{table}.{name}" for name in columns.split(", "))
 
 
@@ -37,7 +37,7 @@ class Statement:
 
 
 READ = (
-    f"SELECT {_of('grant_row', ROW_COLUMNS)}, {_of('grant_body', BODY_COLUMNS)} "
+    f"SELECT {columns_of('grant_row', ROW_COLUMNS)}, {columns_of('grant_body', BODY_COLUMNS)} "
     "FROM grant_row, grant_body WHERE grant_row.grant_id = :grant_id AND grant_body.grant_id = :grant_id"
 )
 SPEND_PROOF = (

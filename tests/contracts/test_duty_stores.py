@@ -418,6 +418,11 @@ def test_deletions_are_learnt_from_the_log(engine: Engine) -> None:
     assert store.overdue() == [(SERVICE, 1)]
     assert not store.receive(grant_id, "receipt", deleted_at=minute - 1)
     assert store.receive(grant_id, "receipt", deleted_at=minute) and store.overdue() == []
+    # In the minute of the last use, and yet after the receipt.
+    use(NOW)
+    assert store.read_log(due) == 1
+    found = store.find(grant_id)
+    assert found is not None and (found.state, found.receipt, found.last_use) == (deletions.DUE, None, minute)
     use(NOW + 600)
     store.read_log(due)
     found = store.find(grant_id)

@@ -5,8 +5,11 @@ held by a session of its own, does so for all that share the database: it ends w
 with the process, its machine or its network.
 """
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
+
+from consent.ledger.schema import open_direct
+from consent.ledger.statements import Direct
 
 LOG_LOCK = 0x61746F72_6761
 """The number of the advisory lock: "atorga"."""
@@ -18,14 +21,14 @@ class LogTurn:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._shared = engine.dialect.name == "postgresql"
-        self._session: Connection | None = None
+        self._session: Direct | None = None
 
     def take(self) -> bool:
         """Whether it is this process's turn now, and until ``release``."""
         if not self._shared or self._session is not None:
             return True
-        session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        if not session.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": LOG_LOCK}).scalar():
+        session = open_direct(self._engine)
+        if not session.execute(_TAKE, {"lock": LOG_LOCK}).scalar():
             session.close()
             return False
         self._session = session
@@ -36,7 +39,7 @@ class LogTurn:
         if self._session is None:
             return not self._shared
         try:
-            return bool(self._session.exec_driver_sql("SELECT 1").scalar())
+            return bool(self._session.execute(_ALIVE).scalar())
         except (SQLAlchemyError, OSError):
             self.release()
             return False
@@ -45,5 +48,8 @@ class LogTurn:
         """Ends the session, and the turn with it."""
         if self._session is not None:
             session, self._session = self._session, None
-            session.invalidate()
             session.close()
+
+
+_TAKE = text("SELECT pg_try_advisory_lock(:lock)")
+_ALIVE = text("SELECT 1")

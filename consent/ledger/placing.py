@@ -9,17 +9,20 @@ One caller at a time, who holds the log's turn: what comes next is kept in memor
 there were two, the unique index on places stops one of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, text
+from sqlalchemy import Engine, TextClause, bindparam, text
 
 from consent.errors import LedgerConflict
+from consent.ledger.address import POSTGRESQL
 from consent.ledger.grant_row import PROMISE_SLACK_SECONDS
 from consent.ledger.leaf import DAY_ONLY, GROUPED, Leaf
 from consent.ledger.pair_days import DAY_MINUTES, count_grants
+from consent.ledger.schema import open_direct
 from consent.ledger.spreading import HOUR, below
+from consent.ledger.statements import Direct, Statements
 from identity.randomness import Random
 
 BATCH = 1_024
@@ -62,6 +65,7 @@ class Placing:
     def __init__(self, engine: Engine, random: Random) -> None:
         self._engine = engine
         self._random = random
+        self._direct: Direct | None = None
         self._next: tuple[int, int] | None = None
         """Next place, and the minute below which none falls."""
 
@@ -69,13 +73,19 @@ class Placing:
         """What comes next is read from the database again: another process may have placed meanwhile."""
         self._next = None
 
+    def end(self) -> None:
+        """Nothing is placed here before ``begin``."""
+        direct, self._direct = self._direct, None
+        if direct is not None:
+            direct.close()
+
     def place(self, *, now: int) -> Placed:
         """Places what is committed and due at ``now`` (milliseconds), at most a batch.
 
         A leaf's minute is the clock's or the previous leaf's, whichever is later, so that minutes
         never fall. Raises the database's errors; then nothing was placed.
         """
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             found = connection.execute(_DUE, {"now": now, "batch": BATCH}).all()
             if not found:
                 return Placed(0, ())
@@ -93,9 +103,27 @@ class Placing:
         self._next = (first + len(leaves), minute)
         return Placed(first, leaves)
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Statements]:
+        """On PostgreSQL by the driver: this is done some dozen times a second, and each way there costs."""
+        if self._engine.dialect.name != POSTGRESQL:
+            with self._engine.begin() as connection:
+                yield connection
+            return
+        if self._direct is None:
+            self._direct = open_direct(self._engine)
+        try:
+            self._direct.run("BEGIN")
+            yield self._direct
+            self._direct.run("COMMIT")
+        except BaseException:
+            # Nothing is known of its transaction any more.
+            self.end()
+            raise
+
     # ── what waits ───────────────────────────────────────────────────────────────────────────
 
-    def _spread(self, connection: Connection, found: Sequence[_Waiting], now: int) -> list[_Waiting]:
+    def _spread(self, connection: Statements, found: Sequence[_Waiting], now: int) -> list[_Waiting]:
         """Those that get a place now; the others get another time."""
         accounts = _accounts(connection, [one.grant_id for one in found if one.due and one.grant_id is not None])
         closed = _closings(connection, set(accounts.values()), since=now - HOUR)
@@ -121,13 +149,13 @@ class Placing:
         return [chosen[sequence] for sequence in sorted(chosen)]
 
     def _needed_before(
-        self, connection: Connection, chosen: Sequence[_Waiting], later: Sequence[_Waiting], now: int
+        self, connection: Statements, chosen: Sequence[_Waiting], later: Sequence[_Waiting], now: int
     ) -> list[_Waiting]:
         """Waiting events of the same grants that come first: counters have no gaps."""
         last = {one.grant_id: one.sequence for one in chosen if one.grant_id is not None and one.is_counted}
         if not last:
             return []
-        rows = connection.execute(_STILL_WAITING, {"now": now, "ids": list(last)}).all()
+        rows = connection.execute(_STILL_WAITING.on(connection), {"now": now, "ids": list(last)}).all()
         waiting = [*later, *(_Waiting(*row) for row in rows)]
         return [one for one in waiting if one.grant_id is not None and one.sequence < last.get(one.grant_id, 0)]
 
@@ -137,9 +165,9 @@ class Placing:
         return now + 1 + below(max(left, LATE_MILLISECONDS), self._random)
 
     def _store(
-        self, connection: Connection, chosen: Sequence[_Waiting], leaves: Sequence[bytes], first: int, minute: int
+        self, connection: Statements, chosen: Sequence[_Waiting], leaves: Sequence[bytes], first: int, minute: int
     ) -> None:
-        if connection.dialect.name == "postgresql":
+        if connection.dialect.name == POSTGRESQL:
             values = {
                 "sequences": [one.sequence for one in chosen],
                 "places": list(range(first, first + len(chosen))),
@@ -166,7 +194,7 @@ def _at_minute(leaf: bytes, minute: int) -> bytes:
     return leaf[:32] + minute.to_bytes(4, "big") + leaf[36:]
 
 
-def next_place(connection: Connection) -> tuple[int, int]:
+def next_place(connection: Statements) -> tuple[int, int]:
     """The next place, and the minute of the last leaf that tells its minute exactly."""
     last = connection.execute(text("SELECT max(leaf_index) FROM event")).scalar()
     if last is None:
@@ -175,23 +203,30 @@ def next_place(connection: Connection) -> tuple[int, int]:
     return int(last) + 1, 0 if found is None else Leaf.from_bytes(bytes(found[0])).minute
 
 
-def _accounts(connection: Connection, grants: Sequence[bytes]) -> dict[bytes, int]:
+def _accounts(connection: Statements, grants: Sequence[bytes]) -> dict[bytes, int]:
     if not grants:
         return {}
-    rows = connection.execute(_ACCOUNTS, {"ids": list(set(grants))})
+    rows = connection.execute(_ACCOUNTS.on(connection), {"ids": list(set(grants))}).all()
     return {bytes(grant_id): account for grant_id, account in rows}
 
 
-def _closings(connection: Connection, accounts: set[int], *, since: int) -> set[int]:
+def _closings(connection: Statements, accounts: set[int], *, since: int) -> set[int]:
     """The accounts that have closed something since then; what is older is forgotten."""
     if not accounts:
         return set()
     connection.execute(text("DELETE FROM account_closing WHERE last <= :since"), {"since": since})
-    return set(connection.execute(_LATELY, {"accounts": list(accounts)}).scalars())
+    return {row[0] for row in connection.execute(_LATELY.on(connection), {"accounts": list(accounts)}).all()}
 
 
-def _in(statement: str, name: str) -> Any:
-    return text(statement).bindparams(bindparam(name, expanding=True))
+class _In:
+    """A statement with ``IN :name``: each database's driver takes a list in its own way."""
+
+    def __init__(self, statement: str, name: str, kind: str) -> None:
+        self._expanding = text(statement).bindparams(bindparam(name, expanding=True))
+        self._array = text(statement.replace(f"IN :{name}", f"= ANY(CAST(:{name} AS {kind}[]))"))
+
+    def on(self, connection: Statements) -> TextClause:
+        return self._array if connection.dialect.name == POSTGRESQL else self._expanding
 
 
 _DUE = text(
@@ -199,13 +234,14 @@ _DUE = text(
     "EXISTS (SELECT 1 FROM event AS later WHERE later.leaf_index IS NULL AND later.due > :now) "
     "FROM event WHERE leaf_index IS NULL AND due <= :now ORDER BY sequence LIMIT :batch"
 )
-_STILL_WAITING = _in(
+_STILL_WAITING = _In(
     "SELECT sequence, grant_id, leaf, due, promised FROM event "
     "WHERE leaf_index IS NULL AND due > :now AND grant_id IN :ids",
     "ids",
+    "bytea",
 )
-_ACCOUNTS = _in("SELECT grant_id, account FROM grant_row WHERE grant_id IN :ids", "ids")
-_LATELY = _in("SELECT account FROM account_closing WHERE account IN :accounts", "accounts")
+_ACCOUNTS = _In("SELECT grant_id, account FROM grant_row WHERE grant_id IN :ids", "ids", "bytea")
+_LATELY = _In("SELECT account FROM account_closing WHERE account IN :accounts", "accounts", "bigint")
 _CLOSED = text(
     "INSERT INTO account_closing (account, last) VALUES (:account, :last) "
     "ON CONFLICT (account) DO UPDATE SET last = excluded.last"

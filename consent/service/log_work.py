@@ -61,6 +61,7 @@ class LogWork:
     def release(self) -> None:
         """Gives the turn back."""
         self._writer.close()
+        self._placing.end()
         self._turn.release()
 
     def recover(self) -> None:

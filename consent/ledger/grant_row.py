@@ -118,12 +118,12 @@ def find_body(connection: Statements, grant_id: bytes) -> GrantBody | None:
 
 
 def insert_row(connection: Statements, row: HotRow) -> None:
-    connection.execute(_INSERT_ROW, row_parameters(row))
+    connection.execute(INSERT_ROW, row_parameters(row))
 
 
 def insert_grant(connection: Statements, row: HotRow, body: GrantBody) -> None:
     insert_row(connection, row)
-    connection.execute(_INSERT_BODY, body_parameters(row.grant_id, body))
+    connection.execute(INSERT_BODY, body_parameters(row.grant_id, body))
 
 
 def read_row(found: Sequence[Any]) -> HotRow:
@@ -180,25 +180,23 @@ FED = frozenset({Kind.GRANT, Kind.AMEND, Kind.PAUSE, Kind.RESUME, Kind.WITHDRAW,
 
 
 def add_event(connection: Statements, entry: Entry, grant_id: bytes | None, counter: int) -> None:
-    connection.execute(
-        text(
-            "INSERT INTO event (kind, grant_id, counter, leaf, sealed, opened, receipt_id, due, promised) "
-            "VALUES (:kind, :grant_id, :counter, :leaf, :sealed, :opened, :receipt_id, :due, :promised)"
-        ),
-        {
-            "kind": entry.kind,
-            "grant_id": grant_id,
-            "counter": counter,
-            "leaf": entry.leaf,
-            "sealed": entry.sealed,
-            "opened": entry.opened,
-            "receipt_id": entry.receipt_id,
-            "due": entry.due or 0,
-            "promised": promised_by(entry.due),
-        },
-    )
+    connection.execute(INSERT_EVENT, event_parameters(entry, grant_id, counter))
     if entry.kind in FED and grant_id is not None:
         connection.execute(_FEED, {"grant_id": grant_id, "counter": counter, "at": entry.at})
+
+
+def event_parameters(entry: Entry, grant_id: bytes | None, counter: int) -> dict[str, object]:
+    return {
+        "kind": entry.kind,
+        "grant_id": grant_id,
+        "counter": counter,
+        "leaf": entry.leaf,
+        "sealed": entry.sealed,
+        "opened": entry.opened,
+        "receipt_id": entry.receipt_id,
+        "due": entry.due or 0,
+        "promised": promised_by(entry.due),
+    }
 
 
 def to_spread(at_milliseconds: int) -> int:
@@ -216,10 +214,7 @@ def promised_by(due: int | None) -> int | None:
 def close_request(connection: Statements, request_id: bytes, *, grant_id: bytes | None, given: bool, now: int) -> None:
     """The first decision closes a request. Raises LedgerConflict (``request_closed``)."""
     closed = connection.execute(
-        text(
-            "UPDATE request SET state = :state, grant_id = :grant_id "
-            "WHERE request_id = :request_id AND state = 0 AND expires > :now"
-        ),
+        _CLOSE_REQUEST,
         {
             "state": REQUEST_GIVEN if given else REQUEST_REFUSED,
             "grant_id": grant_id,
@@ -233,10 +228,7 @@ def close_request(connection: Statements, request_id: bytes, *, grant_id: bytes 
 
 def noted(connection: Statements, grant_id: bytes, thumbprint: str) -> bool:
     """Whether this key has withdrawn this grant id before the grant came (C5)."""
-    found = connection.execute(
-        text("SELECT 1 FROM noted_withdrawal WHERE grant_id = :grant_id AND thumbprint = :thumbprint"),
-        {"grant_id": grant_id, "thumbprint": thumbprint},
-    )
+    found = connection.execute(_NOTED, {"grant_id": grant_id, "thumbprint": thumbprint})
     return found.first() is not None
 
 
@@ -252,13 +244,22 @@ SELECT_BOTH = text(
 SELECT_ROW = text(f"SELECT {ROW_COLUMNS} FROM grant_row WHERE grant_id = :grant_id")
 LOCK_ROW = text(f"{SELECT_ROW.text} FOR UPDATE")
 SELECT_BODY = text(f"SELECT {BODY_COLUMNS} FROM grant_body WHERE grant_id = :grant_id")
-_INSERT_ROW = text(
+INSERT_ROW = text(
     f"INSERT INTO grant_row ({ROW_COLUMNS}) VALUES ({', '.join(':' + name for name in ROW_COLUMNS.split(', '))})"
 )
-_INSERT_BODY = text(
+INSERT_BODY = text(
     "INSERT INTO grant_body (grant_id, signed, locator, thumbprint, opening_key, details, denies, leaf_codes) "
     "VALUES (:grant_id, :signed, :locator, :thumbprint, :opening_key, :details, 0, :leaf_codes)"
 )
+INSERT_EVENT = text(
+    "INSERT INTO event (kind, grant_id, counter, leaf, sealed, opened, receipt_id, due, promised) "
+    "VALUES (:kind, :grant_id, :counter, :leaf, :sealed, :opened, :receipt_id, :due, :promised)"
+)
+_CLOSE_REQUEST = text(
+    "UPDATE request SET state = :state, grant_id = :grant_id "
+    "WHERE request_id = :request_id AND state = 0 AND expires > :now"
+)
+_NOTED = text("SELECT 1 FROM noted_withdrawal WHERE grant_id = :grant_id AND thumbprint = :thumbprint")
 # In the transaction of the act itself: what is told has happened, and what has happened is told.
 _FEED = text(
     "INSERT INTO feed_item (service, grant_id, state, counter, status_index, at) "

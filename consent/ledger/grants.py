@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from consent.errors import LedgerConflict
 from consent.ledger.direct_reader import DirectReader
+from consent.ledger.giving import Giving, give
 from consent.ledger.grant_row import (
     ERASED,
     EXPIRED,
@@ -37,11 +38,8 @@ from consent.ledger.grant_row import (
     HotRow,
     MakeEntry,
     add_event,
-    close_request,
     find_body,
     find_row,
-    insert_grant,
-    noted,
     read_body,
     read_row,
     row_parameters,
@@ -60,8 +58,10 @@ from consent.ledger.grant_statements import (
     SPEND_USE_REQUEST,
     USE,
 )
-from consent.ledger.schema import for_reading, lock
+from consent.ledger.proofs import FORGET_PROOFS
+from consent.ledger.schema import for_reading
 from consent.ledger.statements import Statements
+from consent.ledger.uses import Forgetting, SpentProof
 from consent.ledger.writer import OneByOne, Writes
 
 # Whoever asks the store finds here what it answers with.
@@ -85,6 +85,7 @@ class GrantStore:
         self._writer = OneByOne(engine) if writer is None else writer
         self._reader = for_reading(engine)
         self._direct = DirectReader(engine)
+        self._forgetting = Forgetting()
 
     def give(
         self,
@@ -94,17 +95,19 @@ class GrantStore:
         request_id: bytes,
         now: int,
         make_entry: MakeEntry,
+        proof: SpentProof | None = None,
     ) -> HotRow:
-        """A new grant, closing its request. Raises LedgerConflict (``request_closed``, ``withdrawn``, ``taken``)."""
+        """A new grant, closing its request and spending its caller's proof (None = it is spent already).
+
+        Raises CallerUnproven, LedgerConflict (``request_closed``, ``withdrawn``, ``taken``).
+        """
+        giving = Giving.of(row, body, make_entry(row), request_id=request_id, now=now, proof=proof)
+        forget = proof is not None and self._forgetting.is_due(now)
 
         def work(connection: Statements) -> None:
-            # Between a withdrawal of what is not here yet and the giving of it, one comes first.
-            lock(connection, row.grant_id)
-            close_request(connection, request_id, grant_id=row.grant_id, given=True, now=now)
-            if noted(connection, row.grant_id, body.thumbprint):
-                raise LedgerConflict("withdrawn")
-            insert_grant(connection, row, body)
-            add_event(connection, make_entry(row), row.grant_id, row.counter)
+            if forget:
+                connection.execute(FORGET_PROOFS, {"now": now})
+            give(connection, giving)
 
         try:
             self._writer.run(work, key=row.grant_id)

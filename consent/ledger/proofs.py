@@ -2,8 +2,10 @@
 
 from sqlalchemy import Engine, text
 
+from consent.errors import CallerUnproven
 from consent.ledger.schema import lock
 from consent.ledger.statements import Statements
+from consent.ledger.uses import SpentProof
 from consent.ledger.writer import OneByOne, Writes
 
 PROOF_SECONDS = 120
@@ -32,9 +34,9 @@ class ProofStore:
 
         def work(connection: Statements) -> bool:
             if forget:
-                connection.execute(_FORGET, {"now": now})
-            proof = {"thumbprint": thumbprint, "jti": jti, "expires": now + PROOF_SECONDS, "now": now}
-            return connection.execute(_SPEND, proof).first() is not None
+                connection.execute(FORGET_PROOFS, {"now": now})
+            proof = SpentProof(thumbprint, jti, now + PROOF_SECONDS)
+            return connection.execute(SPEND, proof_parameters(proof, now=now)).first() is not None
 
         return self._writer.run(work, key=f"{thumbprint} {jti}".encode())
 
@@ -70,9 +72,20 @@ class ProofStore:
         return self._writer.run(work, key=grant_id)
 
 
-_FORGET = text("DELETE FROM spent_proof WHERE expires < :now")
+def spend_proof(connection: Statements, proof: SpentProof, *, now: int) -> None:
+    """In the transaction of what it is for. Raises CallerUnproven where it was spent before."""
+    if connection.execute(SPEND, proof_parameters(proof, now=now)).first() is None:
+        raise CallerUnproven(SPENT_BEFORE)
+
+
+def proof_parameters(proof: SpentProof, *, now: int) -> dict[str, object]:
+    return {"thumbprint": proof.thumbprint, "jti": proof.jti, "expires": proof.expires, "now": now}
+
+
+SPENT_BEFORE = "caller proof: jti was used before"
+FORGET_PROOFS = text("DELETE FROM spent_proof WHERE expires < :now")
 # One statement, so that of two that come at once only one is the first; what is past its time is as if not there.
-_SPEND = text(
+SPEND = text(
     "INSERT INTO spent_proof (thumbprint, jti, expires) VALUES (:thumbprint, :jti, :expires) "
     "ON CONFLICT (thumbprint, jti) DO UPDATE SET expires = excluded.expires WHERE spent_proof.expires < :now "
     "RETURNING expires"

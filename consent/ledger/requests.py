@@ -8,8 +8,10 @@ from sqlalchemy.exc import IntegrityError
 from consent.errors import LedgerConflict
 from consent.ledger.direct_reader import DirectReader
 from consent.ledger.grant_row import REQUEST_OPEN, Entry, add_event, close_request
+from consent.ledger.proofs import spend_proof
 from consent.ledger.schema import for_reading, lock
 from consent.ledger.statements import Statements
+from consent.ledger.uses import SpentProof
 from consent.ledger.writer import OneByOne, Writes
 
 
@@ -43,10 +45,7 @@ class RequestStore:
 
         def work(connection: Statements) -> None:
             connection.execute(
-                text(
-                    "INSERT INTO request (request_id, service, jws, expires, mailbox, state) "
-                    "VALUES (:request_id, :service, :jws, :expires, :mailbox, 0)"
-                ),
+                _INSERT,
                 {"request_id": request_id, "service": service, "jws": jws, "expires": expires, "mailbox": mailbox},
             )
             add_event(connection, entry, None, 0)
@@ -60,10 +59,15 @@ class RequestStore:
         found = self._direct.first(_BY_ID, {"request_id": request_id})
         return StoredRequest(*found) if found else None
 
-    def refuse(self, request_id: bytes, *, now: int, entry: Entry) -> None:
-        """Closes a request by the resident's refusal. Raises LedgerConflict (``request_closed``)."""
+    def refuse(self, request_id: bytes, *, now: int, entry: Entry, proof: SpentProof | None = None) -> None:
+        """Closes a request by the resident's refusal, and spends the caller's proof (None = it is spent already).
+
+        Raises CallerUnproven, LedgerConflict (``request_closed``).
+        """
 
         def work(connection: Statements) -> None:
+            if proof is not None:
+                spend_proof(connection, proof, now=now)
             close_request(connection, request_id, grant_id=None, given=False, now=now)
             add_event(connection, entry, None, 0)
 
@@ -123,4 +127,8 @@ class RequestStore:
 
 
 _COLUMNS = "request_id, service, jws, expires, state, grant_id, mailbox"
+_INSERT = text(
+    "INSERT INTO request (request_id, service, jws, expires, mailbox, state) "
+    "VALUES (:request_id, :service, :jws, :expires, :mailbox, 0)"
+)
 _BY_ID = text(f"SELECT {_COLUMNS} FROM request WHERE request_id = :request_id")

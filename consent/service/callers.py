@@ -1,14 +1,17 @@
 """Who calls (WIRE C1): residents by their account key, services and data holders by their registry key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from consent.caller.nonces import Nonces
 from consent.caller.proof import VerifiedCaller, verify_proof
-from consent.errors import CallerUnproven, MessageError, ProofNonceNeeded
+from consent.errors import CallerUnproven, MessageError, OutOfService, ProofNonceNeeded
 from consent.ledger.accounts import AccountStore, StoredAccount
 from consent.ledger.mandates import StoredMandate
-from consent.ledger.proofs import PROOF_SECONDS, ProofStore
+from consent.ledger.proofs import PROOF_SECONDS, SPENT_BEFORE, ProofStore
 from consent.ledger.uses import SpentProof
 from consent.service.operator import Operator
 from consent.service.parties import Listed, Parties
@@ -35,6 +38,14 @@ class ProvenParty:
     proof: SpentProof
 
 
+@dataclass(frozen=True, slots=True)
+class ProvenResident:
+    """An account whose key proves the call. The proof is still to be spent, with what it is for."""
+
+    account: StoredAccount
+    proof: SpentProof
+
+
 class Callers:
     """Each method raises CallerUnproven, and ProofNonceNeeded where only the nonce is missing or old."""
 
@@ -52,6 +63,14 @@ class Callers:
 
     def resident(self, call: Call) -> StoredAccount:
         """The account whose key proves the call."""
+        return self._resident(call, self._spend)
+
+    def unspent_resident(self, call: Call) -> ProvenResident:
+        """The same, for whoever spends the proof in the transaction of the act, and ``refusing`` else."""
+        spent: list[SpentProof] = []
+        return ProvenResident(self._resident(call, self._keeps(spent)), spent[0])
+
+    def _resident(self, call: Call, spend: Callable[[str, str], bool]) -> StoredAccount:
         found: list[StoredAccount] = []
 
         def key_for(thumbprint: str) -> PublicKey | None:
@@ -61,7 +80,7 @@ class Callers:
             found.append(account)
             return PublicKey.from_jwk(strict_json.parse_object(account.account_jwk, what="account key"))
 
-        self._verify(call, key_for)
+        self._verify(call, key_for, spend)
         return found[0]
 
     def party(self, call: Call) -> Party:
@@ -82,7 +101,6 @@ class Callers:
         """The same, for whoever spends the proof in the transaction of the act. Asks no database."""
         found: list[Party] = []
         spent: list[SpentProof] = []
-        now = self._operator.now
 
         def key_for(thumbprint: str) -> PublicKey | None:
             party = listed.by_thumbprint(thumbprint)
@@ -91,11 +109,7 @@ class Callers:
             found.append(party)
             return party.public_key
 
-        def keep(thumbprint: str, jti: str) -> bool:
-            spent.append(SpentProof(thumbprint, jti, now + PROOF_SECONDS))
-            return True
-
-        self._verify(call, key_for, keep)
+        self._verify(call, key_for, self._keeps(spent))
         return ProvenParty(found[0], spent[0])
 
     def delegate(self, call: Call, by_key: Callable[[str], StoredMandate | None]) -> StoredMandate | None:
@@ -128,7 +142,31 @@ class Callers:
     def spend(self, proof: SpentProof) -> None:
         """A proof that nothing else will spend."""
         if not self._proofs.spend(proof.thumbprint, proof.jti, now=self._operator.now):
-            raise CallerUnproven("caller proof: jti was used before")
+            raise CallerUnproven(SPENT_BEFORE)
+
+    @contextmanager
+    def refusing(self, proof: SpentProof) -> Iterator[None]:
+        """Spends the proof where what it is for is refused; what could not be decided spends none.
+
+        Of a repeated call this makes the refusal that a repetition gets.
+        """
+        try:
+            yield
+        except (CallerUnproven, OutOfService, SQLAlchemyError):
+            raise
+        except Exception:
+            self.spend(proof)
+            raise
+
+    def _keeps(self, spent: list[SpentProof]) -> Callable[[str, str], bool]:
+        """Spends nothing yet."""
+        expires = self._operator.now + PROOF_SECONDS
+
+        def keep(thumbprint: str, jti: str) -> bool:
+            spent.append(SpentProof(thumbprint, jti, expires))
+            return True
+
+        return keep
 
     def _spend(self, thumbprint: str, jti: str) -> bool:
         return self._proofs.spend(thumbprint, jti, now=self._operator.now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consent import spec
-from consent.errors import LedgerConflict, MessageError, NotAllowed, NotKnown
+from consent.errors import CallerUnproven, LedgerConflict, MessageError, NotAllowed, NotKnown
 from consent.grant.detail import AuthorizationDetail
 from consent.grant.grant import REFUSED, VerifiedGrant, verify_grant
 from consent.grant.locator import MAX_LOCATOR
@@ -15,6 +15,7 @@ from consent.ledger.grants import GrantStore
 from consent.ledger.leaf import Kind, mask_of
 from consent.ledger.requests import RequestStore, StoredRequest
 from consent.ledger.status_places import StatusPlaces
+from consent.ledger.uses import SpentProof
 from consent.service.catalogue import Catalogue
 from consent.service.enrolling import view_key_of
 from consent.service.entries import EntryMaker, Names, Written
@@ -58,8 +59,12 @@ class Granting:
         self._entries = entries
         self._sequencer = sequencer
 
-    def decide(self, account: StoredAccount, body: Mapping[str, Any]) -> Given | None:
-        """None where the resident refused. Raises MessageError, NotKnown, NotAllowed, LedgerConflict, OutOfService.
+    def decide(
+        self, account: StoredAccount, body: Mapping[str, Any], *, proof: SpentProof | None = None
+    ) -> Given | None:
+        """None where the resident refused. ``proof``: the caller's, spent with what is written; None = it is already.
+
+        Raises MessageError, NotKnown, NotAllowed, LedgerConflict, OutOfService, CallerUnproven.
 
         1. The grant: its own signature, its service's, nothing wider than what was asked, made just now.
         2. About the very request that lies here, and in this resident's mailbox if it lies in one.
@@ -79,12 +84,12 @@ class Granting:
         # 4
         request_id = base64url.decode(grant.request.request.id)
         if grant.decision == REFUSED:
-            self._refuse(grant, request_id, now)
+            self._refuse(grant, request_id, now, proof)
             return None
         # 5
         require_full(account, now)
         # 6
-        return self._give(account, grant, locator, request_id, now)
+        return self._give(account, grant, locator, request_id, now, proof)
 
     def _read(self, body: Mapping[str, Any], now: int) -> tuple[VerifiedGrant, str]:
         with reading(_WHAT):
@@ -112,7 +117,7 @@ class Granting:
         owner = self._requests.owner_of(request.mailbox)
         return owner is None or owner == account.number
 
-    def _refuse(self, grant: VerifiedGrant, request_id: bytes, now: int) -> None:
+    def _refuse(self, grant: VerifiedGrant, request_id: bytes, now: int, proof: SpentProof | None) -> None:
         entry = self._entries.unlinked(
             Kind.REFUSE,
             at=self._operator.milliseconds,
@@ -121,10 +126,18 @@ class Granting:
             codes=self._catalogue.group_codes(grant.service, grant.detail.purpose),
             request_hash=grant.request.digest,
         )
-        self._requests.refuse(request_id, now=now, entry=entry)
+        self._requests.refuse(request_id, now=now, entry=entry, proof=proof)
         self._sequencer.wake()
 
-    def _give(self, account: StoredAccount, grant: VerifiedGrant, locator: str, request_id: bytes, now: int) -> Given:
+    def _give(
+        self,
+        account: StoredAccount,
+        grant: VerifiedGrant,
+        locator: str,
+        request_id: bytes,
+        now: int,
+        proof: SpentProof | None,
+    ) -> Given:
         detail = grant.detail
         if detail.not_after <= now:
             raise MessageError(f"{_WHAT}: its period has passed")
@@ -165,8 +178,9 @@ class Granting:
                 request_id=request_id,
                 now=now,
                 make_entry=make_entry,
+                proof=proof,
             )
-        except LedgerConflict:
+        except (LedgerConflict, CallerUnproven):
             self._openings.forget(opening.raw)
             raise
         self._sequencer.wake()

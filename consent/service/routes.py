@@ -58,8 +58,9 @@ def _of_residents(office: Office) -> tuple[Address, ...]:
         return json_reply(200, asking.waiting(callers.resident(asked.call)))
 
     def decide(asked: Exchange) -> Reply:
-        account = callers.resident(asked.call)
-        given = office.granting.decide(account, asked.object("grant"))
+        caller = callers.unspent_resident(asked.call)
+        with callers.refusing(caller.proof):
+            given = office.granting.decide(caller.account, asked.object("grant"), proof=caller.proof)
         if given is None:
             return json_reply(201, {"state": "refused"})
         receipt = f"{office.operator.url}/me/receipts/{given.receipt_id}"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from consent.errors import LedgerConflict
+from consent.errors import CallerUnproven, LedgerConflict
 from consent.ledger import grants, turns
 from consent.ledger.accounts import RECOVERY_SECONDS, AccountStore
 from consent.ledger.declarations import DeclarationStore
@@ -22,6 +22,7 @@ from consent.ledger.placing import Placing
 from consent.ledger.proofs import PROOF_SECONDS, ProofStore
 from consent.ledger.requests import RequestStore
 from consent.ledger.schema import open_engine, upgrade
+from consent.ledger.uses import SpentProof
 from consent.ledger.writer import Writer
 
 NOW = 1_795_315_110
@@ -113,6 +114,27 @@ def test_give_and_read_back(engine: Engine) -> None:
     assert store.of_account(ACCOUNT) == [hot(mask=1 << 63 | 1)]
     request = RequestStore(engine).get(REQUEST)
     assert request is not None and not request.open_at(NOW) and request.grant_id == GRANT
+
+
+def test_a_proof_is_spent_with_its_decision(engine: Engine) -> None:
+    """And with nothing else: what is refused for another reason leaves it, and it lets nothing through twice."""
+    store, requests, second = GrantStore(engine), RequestStore(engine), bytes(15) + b"\1"
+    proof = SpentProof(KEY, "jti", NOW + 120)
+    for request_id in (REQUEST, second):
+        ask(engine, request_id)
+    with pytest.raises(LedgerConflict, match="request_closed"):
+        store.give(hot(), body(), request_id=bytes(16), now=NOW, make_entry=entry, proof=proof)
+    store.give(hot(), body(), request_id=REQUEST, now=NOW, make_entry=entry, proof=proof)
+    other = replace(hot(), grant_id=bytes(reversed(GRANT)))
+    with pytest.raises(CallerUnproven):
+        store.give(other, body(), request_id=second, now=NOW, make_entry=entry, proof=proof)
+    with pytest.raises(CallerUnproven):
+        requests.refuse(second, now=NOW, entry=entry(kind=Kind.REFUSE), proof=proof)
+    found = requests.get(second)
+    assert found is not None and found.open_at(NOW) and store.row(other.grant_id) is None
+    assert not ProofStore(engine).spend(KEY, "jti", now=NOW)
+    requests.refuse(second, now=NOW, entry=entry(kind=Kind.REFUSE), proof=replace(proof, jti="another"))
+    assert not ProofStore(engine).spend(KEY, "another", now=NOW)
 
 
 def test_first_decision_closes_a_request(engine: Engine) -> None:

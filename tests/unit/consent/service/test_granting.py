@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from consent import spec
 from consent.grant.detail import Frequency, Term
 from consent.grant.grant import sign_grant
 from consent.grant.request import ConsentRequest, sign_request, verify_request
 from consent.grant.withdrawal import sign_withdrawal
-from identity.codec import base64url
+from identity.codec import base64url, strict_json
 from identity.keys.signer import SoftwareSigner
 from tests.consent_city import CONSENT, DAY, HOLDER, NOW, SERVICE, Clock, Wallet
 
@@ -60,6 +61,37 @@ def test_a_grant_is_nobody_elses(wallet: Wallet) -> None:
             answer = city.proven(city.signer(party), verb, f"/grants/{held.id}")
             assert (answer.status_code, answer.json()) == (404, {"error": "unknown_grant"})
     assert wallet.call("GET", f"/me/grants/{held.id}").json()["state"] == "given"
+
+
+@pytest.mark.parametrize("decision", ["given", "refused"])
+def test_the_proof_of_a_decision_counts_once(wallet: Wallet, decision: str) -> None:
+    """It is spent in the decision's own transaction: the second sending is of nobody, not of a closed request."""
+    city = wallet.city
+    asked, key = city.ask(), SoftwareSigner.generate()
+    compact = wallet.sign_grant(asked, key, decision=decision)
+    value = {"grant": compact} | ({"locator": wallet.locator(compact)} if decision == "given" else {})
+    body = strict_json.compact(value)
+    proof = city.proof(wallet.key, "POST", "/me/grants", body)
+    for status in (201, 401):
+        answer = city.send("POST", "/me/grants", body, request_proof=proof, content_type=spec.MEDIA_JSON)
+        assert answer.status_code == status
+    assert "jti was used before" in answer.json()["error_description"]
+
+
+def test_the_proof_of_a_refused_grant_is_spent(wallet: Wallet) -> None:
+    """Whether the message is at fault, or what lies here is not as it says."""
+    city = wallet.city
+    asked = city.ask()
+    wallet.give(asked)
+    compact = wallet.sign_grant(asked, SoftwareSigner.generate())
+    late = {"grant": compact, "locator": wallet.locator(compact)}
+    for value, status in (({"grant": "x", "locator": "x"}, 400), (late, 409)):
+        body = strict_json.compact(value)
+        proof = city.proof(wallet.key, "POST", "/me/grants", body)
+        for expected in (status, 401):
+            answer = city.send("POST", "/me/grants", body, request_proof=proof, content_type=spec.MEDIA_JSON)
+            assert answer.status_code == expected
+        assert "jti was used before" in answer.json()["error_description"]
 
 
 def test_the_first_decision_closes_a_request(wallet: Wallet) -> None:

@@ -1,6 +1,6 @@
 """One HTTP exchange: what was asked, read within limits, and what is answered."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +90,8 @@ async def read_exchange(request: Request, *, media_type: str | None, body_option
     ``media_type``: of the body this address takes; None = it takes none, and one that is sent is
     read only to be covered by the caller's proof.
     """
-    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    headers = _Headers.of(request.scope["headers"])
+    found = headers.content_type.partition(";")[0].strip().lower()
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -103,19 +104,43 @@ async def read_exchange(request: Request, *, media_type: str | None, body_option
             method=request.method,
             path=request.scope["path"],
             body=bytes(body),
-            proof=_proof(request),
+            proof=headers.proof,
         ),
         path=request.path_params,
         query=_query(request),
-        languages=_languages(request.headers.get("accept-language", "")),
+        languages=_languages(headers.accept_language),
         address=request.client.host if request.client else "",
     )
 
 
-def _proof(request: Request) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Headers:
+    """The three that matter, found in one pass: a look-up of each would read all of them three times."""
+
+    content_type: str
+    accept_language: str
+    proof: str | None
     """The one that is there; of two, none counts."""
-    proofs = request.headers.getlist(spec.REQUEST_PROOF_HEADER)
-    return proofs[0] if len(proofs) == 1 else None
+
+    @classmethod
+    def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> "_Headers":
+        content_type = accept_language = b""
+        proofs = []
+        for name, value in headers:
+            if name == _PROOF:
+                proofs.append(value)
+            elif name == b"content-type":
+                content_type = content_type or value
+            elif name == b"accept-language":
+                accept_language = accept_language or value
+        return cls(
+            content_type.decode("latin-1"),
+            accept_language.decode("latin-1"),
+            proofs[0].decode("latin-1") if len(proofs) == 1 else None,
+        )
+
+
+_PROOF = spec.REQUEST_PROOF_HEADER.lower().encode("latin-1")
 
 
 def _query(request: Request) -> dict[str, str]:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from consent import spec
 from consent.errors import (
@@ -99,21 +100,49 @@ def create_app(office: Office, *, beside: Sequence[AbstractContextManager[Any]] 
 
 
 def _route(address: Address, office: Office, threads: Executor) -> Route:
-    async def endpoint(request: Request) -> Response:
+    return Route(address.path, _Endpoint(address, office, threads), methods=[address.method])
+
+
+class _Endpoint:
+    """One address as an ASGI application: a function's request and response objects cost as much as a signature."""
+
+    def __init__(self, address: Address, office: Office, threads: Executor) -> None:
+        self._address = address
+        self._office = office
+        self._threads = threads
+        self._in_loop = iscoroutinefunction(address.handle)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = await self._reply(Request(scope, receive))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": reply.status,
+                "headers": [
+                    (b"content-length", b"%d" % len(reply.body)),
+                    (b"content-type", reply.media_type.encode("latin-1")),
+                    *(
+                        (name.lower().encode("latin-1"), value.encode("latin-1"))
+                        for name, value in _headers(reply, self._office).items()
+                    ),
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def _reply(self, request: Request) -> Reply:
+        address = self._address
         try:
             asked = await read_exchange(request, media_type=address.takes, body_optional=address.body_optional)
         except BodyTooLarge:
-            return _response(fault_reply(413, spec.INVALID_REQUEST, "body: too large"), office)
+            return fault_reply(413, spec.INVALID_REQUEST, "body: too large")
         except MediaTypeRefused as fault:
-            return _response(fault_reply(415, spec.INVALID_REQUEST, f"body: expected {fault}"), office)
+            return fault_reply(415, spec.INVALID_REQUEST, f"body: expected {fault}")
         except MessageError as fault:
-            return _response(fault_reply(400, spec.INVALID_REQUEST, str(fault)), office)
-        if iscoroutinefunction(address.handle):
-            return _response(await _answer_in_loop(address, asked), office)
-        reply = await asyncio.get_running_loop().run_in_executor(threads, _answer, address, asked)
-        return _response(reply, office)
-
-    return Route(address.path, endpoint, methods=[address.method])
+            return fault_reply(400, spec.INVALID_REQUEST, str(fault))
+        if self._in_loop:
+            return await _answer_in_loop(address, asked)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _answer, address, asked)
 
 
 def _answer(address: Address, asked: Exchange) -> Reply:
@@ -162,10 +191,13 @@ def _refusal(address: Address, fault: Exception) -> Reply:
 
 
 def _response(reply: Reply, office: Office) -> Response:
-    headers = {
+    return Response(reply.body, reply.status, headers=_headers(reply, office), media_type=reply.media_type)
+
+
+def _headers(reply: Reply, office: Office) -> dict[str, str]:
+    return {
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
         spec.PROOF_NONCE_HEADER: office.callers.fresh_nonce(),
         **reply.headers,
     }
-    return Response(reply.body, reply.status, headers=headers, media_type=reply.media_type)

@@ -15,7 +15,7 @@ from consent.grant.narrowing import Resolutions
 from consent.grant.use import SKEW_SECONDS, Allow, VerifiedUseRequest, decode_salt
 from consent.ledger.event import parse_time
 from consent.ledger.leaf import Kind, mask_of
-from consent.ledger.proof import VerifiedLeaf, verify_event_proof
+from consent.ledger.proof import VerifiedLeaf, period_vkey, verify_event_proof
 from consent.log.quorum import Quorum
 from identity.keys.agreement import AgreementPrivateKey
 from identity.keys.public_key import PublicKey
@@ -89,7 +89,7 @@ def prove_allow(
     # 5
     used_at = _check_event(allow, request)
     # 6
-    proven = verify_event_proof(allow.proof, log_vkey, allow.event, decode_salt(allow))
+    proven = verify_event_proof(allow.proof, period_vkey(allow.proof, log_vkey), allow.event, decode_salt(allow))
     # 7
     leaf = proven.leaf
     if leaf.kind is not Kind.USE or leaf.counter != allow.counter:

@@ -13,7 +13,7 @@ from consent.grant.use import SKEW_SECONDS
 from consent.holder.allow import EVENT_AGE_SECONDS
 from consent.ledger.event import parse_time
 from consent.ledger.leaf import Kind
-from consent.ledger.proof import VerifiedLeaf, verify_event_proof
+from consent.ledger.proof import VerifiedLeaf, period_vkey, verify_event_proof
 from consent.log.quorum import Quorum
 from identity.codec import base64url
 
@@ -66,7 +66,9 @@ def prove_notice(
     if not is_of_now and noted_at != released_at:
         raise MessageError(f"{_WHAT}: the event is of another time")
     # 2
-    proven = verify_event_proof(allow.proof, log_vkey, allow.event, base64url.decode(allow.salt, what="salt"))
+    proven = verify_event_proof(
+        allow.proof, period_vkey(allow.proof, log_vkey), allow.event, base64url.decode(allow.salt, what="salt")
+    )
     # 3
     leaf = proven.leaf
     if leaf.kind is not Kind.NOTICE or leaf.counter != 0 or base64url.encode(leaf.id) != allow.notice_id:

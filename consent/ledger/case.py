@@ -18,11 +18,10 @@ from consent.errors import LogError, MessageError
 from consent.grant.receipt import UnverifiedReceipt, parse_receipt_object
 from consent.ledger.event import parse_time
 from consent.ledger.leaf import DAY_ONLY, Kind
-from consent.ledger.proof import VerifiedLeaf, verify_event_proof, verify_leaf_proof
+from consent.ledger.proof import VerifiedLeaf, period_vkey, verify_event_proof, verify_leaf_proof
 from consent.ledger.receipt import VerifiedReceipt, verify_receipt
-from consent.log import period
 from consent.log.note import NoteKey
-from consent.log.proof import MAX_PROOF_BYTES, Proof
+from consent.log.proof import MAX_PROOF_BYTES
 from consent.signed_message import exact, reading
 from identity.codec import base64url, members, strict_json
 from identity.keys.public_key import PublicKey
@@ -155,25 +154,25 @@ def verify_case(
     5. Every event names the service and the purpose of the grant; a use, or a refused one, may name another service
        where the grant is for any accredited one (an officers' case does not tell whether it is).
     """
-    key = NoteKey.parse(log_vkey)
+    NoteKey.parse(log_vkey)
     # 1
     receipt = opened_at = None
     if case.receipt is not None:
-        receipt = verify_receipt(case.receipt, log_vkey=_period_key(case.receipt.proof, key), key_of=key_of)
+        receipt = verify_receipt(case.receipt, log_vkey=period_vkey(case.receipt.proof, log_vkey), key_of=key_of)
         grant_id, counter = receipt.grant_id, 1
         if receipt.logged.leaf.kind is not Kind.GRANT:
             raise LogError(f"{_WHAT}: the receipt is not of the giving of the grant")
         found = [VerifiedEvent(case.receipt.event, receipt.logged, parse_time(case.receipt.event["time"]))]
     else:
         assert case.opening is not None and case.grant_id is not None
-        opened_at = verify_leaf_proof(case.opening, _period_key(case.opening, key))
+        opened_at = verify_leaf_proof(case.opening, period_vkey(case.opening, log_vkey))
         if opened_at.leaf.kind is not Kind.NOTICE:
             raise LogError(f"{_WHAT}: the leaf of the opening is of kind {opened_at.leaf.kind.word}, not notice")
         grant_id, counter, found = case.grant_id, 0, []
     leaf_id = base64url.decode(grant_id)
     for one in case.events:
         # 2
-        logged = verify_event_proof(one.proof, _period_key(one.proof, key), one.event, one.salt)
+        logged = verify_event_proof(one.proof, period_vkey(one.proof, log_vkey), one.event, one.salt)
         if logged.leaf.id != leaf_id:
             raise LogError(f"{_WHAT}: an event is of another grant")
         # 3
@@ -198,14 +197,6 @@ def verify_case(
 
 _DAY_MINUTES = 1_440
 _ASKED = (Kind.USE, Kind.DENY)
-
-
-def _period_key(proof: str, key: NoteKey) -> str:
-    """The pinned key under the name of the period that the proof is from (WIRE C6)."""
-    origin = Proof.parse(proof).checkpoint.partition("\n")[0]
-    if not period.same_log(origin, key.name):
-        raise LogError(f"{_WHAT}: a proof is from another log")
-    return key.renamed(origin).format()
 
 
 def _event(row: dict[str, Any]) -> CaseEvent:

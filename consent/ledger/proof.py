@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from consent.errors import LogError
 from consent.ledger.event import check_commitment
 from consent.ledger.leaf import Leaf
-from consent.log import proof
+from consent.log import period, proof
 from consent.log.checkpoint import VerifiedCheckpoint
 from consent.log.note import NoteKey
 
@@ -18,6 +19,17 @@ class VerifiedLeaf:
     leaf: Leaf
     index: int
     checkpoint: VerifiedCheckpoint
+
+
+def period_vkey(text: str, vkey: str) -> str:
+    """The pinned key under the name of the period that this proof is from (WIRE C6). Raises LogError.
+
+    For whoever may meet a proof of another period than the one whose key was pinned.
+    """
+    key, origin = NoteKey.parse(vkey), proof.Proof.parse(text).checkpoint.partition("\n")[0]
+    if not period.same_log(origin, key.name):
+        raise LogError("proof: it is from another log")
+    return key.renamed(origin).format()
 
 
 def verify_leaf_proof(text: str, vkey: str) -> VerifiedLeaf:

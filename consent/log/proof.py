@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consent.errors import LogError
-from consent.log import merkle, note
+from consent.log import checkpoint, merkle, note
 from consent.log.checkpoint import VerifiedCheckpoint
 from consent.log.note import NoteKey
-from consent.log.reader import verify_period
 
 HEADER = "c2sp.org/tlog-proof@v1"
 
@@ -75,8 +74,8 @@ def verify(text: str, key: NoteKey) -> VerifiedEntry:
     """Checks a proof offline. Raises LogError.
 
     1. Form: one spelling, bounded size and path.
-    2. The checkpoint carries the signature of the expected log (tlog-checkpoint), of whichever period:
-       the same key under the period's own name (WIRE C6).
+    2. The checkpoint carries the signature of the expected log, under its own name (tlog-checkpoint). A
+       log of another period has another name, also where one key signs both (WIRE C6).
     3. The entry in the extra line is at the index of the tree it commits to (RFC 6962 section 2.1.1).
 
     Remaining for the caller: what the entry says, and a quorum of witnesses where one is needed.
@@ -84,7 +83,7 @@ def verify(text: str, key: NoteKey) -> VerifiedEntry:
     # 1
     proof = Proof.parse(text)
     # 2
-    signed = verify_period(proof.checkpoint, key)
+    signed = checkpoint.verify(proof.checkpoint, key)
     # 3
     merkle.verify_inclusion(merkle.leaf_hash(proof.entry), proof.index, signed.size, proof.path, signed.root)
     return VerifiedEntry(proof.entry, proof.index, signed)

@@ -14,7 +14,7 @@ from consent.grant.notice import BasisRequest, sign_basis_request
 from consent.grant.spooled_notice import verify_spooled
 from consent.grant.use import MAX_PROOF, REQUEST_SECONDS, UseRequest, open_data_answer, seal_subject
 from consent.ledger.leaf import Kind
-from consent.ledger.proof import verify_leaf_proof
+from consent.ledger.proof import period_vkey, verify_leaf_proof
 from consent.procedure.declaration import PurposeDeclaration
 from consent.procedure.published import Published
 from consent.signed_message import exact, reading
@@ -184,7 +184,7 @@ class ByLaw:
         return ReleasedByLaw(notice_id, leaf_index, dict(answer.attributes))
 
     def _leaf(self, proof: str, notice_id: str) -> int:
-        proven = verify_leaf_proof(proof, self._log_vkey)
+        proven = verify_leaf_proof(proof, period_vkey(proof, self._log_vkey))
         leaf = proven.leaf
         if leaf.kind is not Kind.NOTICE or base64url.encode(leaf.id) != notice_id or leaf.counter != 0:
             raise LogError(f"{_WHAT}: the leaf is of another kind or id")

@@ -18,7 +18,7 @@ from consent.grant.use import (
     sign_use_request,
 )
 from consent.ledger.leaf import Kind, mask_of
-from consent.ledger.proof import VerifiedLeaf, verify_leaf_proof
+from consent.ledger.proof import VerifiedLeaf, period_vkey, verify_leaf_proof
 from consent.procedure.published import Published
 from consent.signed_message import exact
 from consent.signed_message import reading as reading_message
@@ -207,7 +207,7 @@ class Reading:
         return Released(grant.grant_id, use_id, counter, proven.index, dict(answer.attributes))
 
     def _proven(self, proof: str, grant: HeldGrant, counter: int, names: tuple[str, ...]) -> VerifiedLeaf:
-        proven = verify_leaf_proof(proof, self._log_vkey)
+        proven = verify_leaf_proof(proof, period_vkey(proof, self._log_vkey))
         leaf = proven.leaf
         if leaf.kind is not Kind.USE or base64url.encode(leaf.id) != grant.grant_id or leaf.counter != counter:
             raise LogError(f"{_WHAT}: the leaf is of another kind, grant or counter")

@@ -11,7 +11,7 @@ import pytest
 from consent.errors import LogError, LogInUse, StoreBehindLog
 from consent.ledger.audit import PeriodLog, audit
 from consent.ledger.leaf import Kind, Leaf
-from consent.ledger.proof import verify_leaf_proof
+from consent.ledger.proof import period_vkey, verify_leaf_proof
 from consent.log.note import NoteKey
 from consent.log.reader import LogReader, from_folder
 from consent.log.writer import LogWriter
@@ -154,7 +154,9 @@ def test_entries_are_deleted_after_their_retention_and_proofs_stay(years: Years)
         again = turn()
         again.registry = again.keys.listed(again.clock())
         served = years.wallet.call("GET", f"/me/receipts/{held.receipt.rpartition('/')[2]}").json()
-        assert verify_leaf_proof(served["tlog_proof"], again.vkey).leaf.id == base64url.decode(held.id)
+        assert verify_leaf_proof(
+            served["tlog_proof"], period_vkey(served["tlog_proof"], again.vkey)
+        ).leaf.id == base64url.decode(held.id)
 
 
 def test_the_writer_tidies_up(years: Years, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,8 +89,8 @@ def check_commitment(leaf: Leaf, event: Mapping[str, Any], salt: bytes) -> None:
 
 def format_time(at_milliseconds: int) -> str:
     """RFC 3339 with milliseconds in Z, as events spell time."""
-    at = datetime.fromtimestamp(at_milliseconds // 1000, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_milliseconds % 1000:03d}Z"
+    at = datetime.fromtimestamp(at_milliseconds // 1000, UTC).replace(tzinfo=None)
+    return f"{at.isoformat()}.{at_milliseconds % 1000:03d}Z"
 
 
 def parse_time(text: Any) -> int:

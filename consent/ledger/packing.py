@@ -23,6 +23,9 @@ MAX_UNPACKED = 1 << 20
 KEPT = 512
 """Grants kept unpacked, some 3 MiB: those used again and again."""
 
+_WINDOW, _MEMORY = 13, 6
+"""zlib's: as tight for what fits 8 KiB, in half the time, since there is less memory to clear."""
+
 _LENGTH_BYTES = 4
 _PARTS = 7
 _REQUEST = re.compile(rb'"request":"([A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.][A-Za-z0-9_-]+)"')
@@ -54,7 +57,8 @@ def _pack(grant_jws: str, details: str) -> bytes:
     rest = payload[: found.start()] + _NO_REQUEST + payload[found.end() :]
     parts = (header, rest, signature, *_decoded(found[1].decode()), details.encode())
     framed = b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)
-    return bytes([PACKED]) + zlib.compress(framed)
+    deflate = zlib.compressobj(wbits=_WINDOW, memLevel=_MEMORY)
+    return bytes([PACKED]) + deflate.compress(framed) + deflate.flush()
 
 
 def _unpack(stored: bytes) -> tuple[str, str]:

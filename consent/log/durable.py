@@ -15,9 +15,7 @@ def replace(path: Path, content: bytes, *, sync_folder: bool = True) -> None:
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         with _closing(handle):
-            view = memoryview(content)
-            while view:
-                view = view[os.write(handle, view) :]
+            _write(handle, content)
             os.fsync(handle)
         os.replace(temporary, path)
     except OSError:
@@ -26,6 +24,24 @@ def replace(path: Path, content: bytes, *, sync_folder: bool = True) -> None:
         raise
     if sync_folder:
         sync(path.parent)
+
+
+def create(path: Path, content: bytes) -> None:
+    """A durable file of a name that was never there before, and that nobody looks for until this returns.
+
+    So it needs no other name first. Raises FileExistsError. After a power cut in the middle a part of it may be there.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with _closing(handle):
+            _write(handle, content)
+            # Size and content; when it was written may be lost. That spares the disk's journal a second entry.
+            os.fdatasync(handle)
+        sync(path.parent)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
 
 
 def make_folders(folder: Path, changed: set[Path]) -> None:
@@ -54,6 +70,12 @@ def lock(path: Path, *, what: str) -> int:
         os.close(handle)
         raise LogInUse(f"another process {what}") from None
     return handle
+
+
+def _write(handle: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(handle, view) :]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ for good.
 from pathlib import Path
 
 from consent.grant.opening import seal_opening
-from consent.log.durable import make_folders, replace, sync
+from consent.log.durable import create, make_folders, sync
 from identity.keys.agreement import AgreementPrivateKey, AgreementPublicKey
 from identity.randomness import Random
 
@@ -27,17 +27,24 @@ class OpeningFolder:
     def make(self, grant_id: str, view_key: AgreementPublicKey) -> AgreementPublicKey:
         """A fresh pair; its private half is kept sealed and forgotten here. Returns the public half."""
         pair = AgreementPrivateKey(self._random(32))
-        path = self._path(pair.public.raw)
-        made: set[Path] = set()
-        make_folders(path.parent, made)
         sealed = seal_opening(view_key, grant_id=grant_id, private=pair)
         lines = [view_key.thumbprint, sealed]
         if self._officers is not None:
             lines.append(seal_opening(self._officers, grant_id=grant_id, private=pair))
-        replace(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
-        for folder in made:
-            sync(folder)
+        self._keep(self._path(pair.public.raw), "".join(f"{line}\n" for line in lines).encode("ascii"))
         return pair.public
+
+    def _keep(self, path: Path, content: bytes) -> None:
+        try:
+            create(path, content)
+        except FileNotFoundError:
+            # The first time, all at once: the folder above them is synced for all.
+            made: set[Path] = set()
+            for first in range(256):
+                make_folders(self._folder / f"{first:02x}", made)
+            for folder in made:
+                sync(folder)
+            create(path, content)
 
     def sealed(self, public: bytes) -> str | None:
         """The resident's copy; None where it was erased."""

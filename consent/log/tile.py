@@ -57,6 +57,9 @@ def format_bundle(entries: Sequence[bytes]) -> bytes:
     if lengths and max(lengths) > MAX_ENTRY_BYTES:
         raise LogError(f"entry: {max(lengths)} bytes, at most {MAX_ENTRY_BYTES}")
     prefixes = {length: length.to_bytes(2, "big") for length in lengths}
+    if len(prefixes) == 1:
+        [prefix] = prefixes.values()
+        return prefix + prefix.join(entries)
     return b"".join(part for entry in entries for part in (prefixes[len(entry)], entry))
 
 

@@ -178,9 +178,22 @@ class LogView:
             run = [*run, *stored[len(run) % tile.WIDTH :]]
         for entry in run[head.size % tile.WIDTH :]:
             edge.push(edges, merkle.leaf_hash(entry), [])
-        if edge.root(edges) != verified.root:
+        last_entries = tuple(run[len(run) - verified.size % tile.WIDTH :])
+        after = Head(verified.size, edge.frozen(edges), last_entries, signed)
+        if self._root_of(after) != verified.root:
+            self._forget()
             raise LogError("log: the new entries do not lead to the root of the newest checkpoint")
-        return Head(verified.size, edge.frozen(edges), tuple(run[len(run) - verified.size % tile.WIDTH :]), signed)
+        return after
+
+    def _forget(self) -> None:
+        """What is kept of trees that were never signed, and perhaps never will be."""
+        self._roots = {}
+        self._finished_tile.cache_clear()
+        self._finished_bundle.cache_clear()
+
+    def _root_of(self, head: Head) -> bytes:
+        """From what is kept of smaller trees, and the leaves that are new."""
+        return merkle.root(head.size, self._subtree_of(head))
 
     def _edges_of(self, size: int) -> list[list[bytes]]:
         edges = []
@@ -206,10 +219,13 @@ class LogView:
 
         def compute(level: int, index: int) -> bytes:
             tile_level, height = divmod(level, tile.HEIGHT)
-            number, offset = divmod(index << height, tile.WIDTH)
+            if height:
+                # Each hash is made once, and then kept for its neighbours' proofs.
+                return merkle.node_hash(subtree(level - 1, 2 * index), subtree(level - 1, 2 * index + 1))
+            number, offset = divmod(index, tile.WIDTH)
             finished = head.size // tile.WIDTH ** (tile_level + 1)
             hashes = head.edges[tile_level] if number == finished else self._finished_tile(tile_level, number)
-            return merkle.complete_root(hashes[offset : offset + (1 << height)])
+            return hashes[offset]
 
         return subtree
 

@@ -104,7 +104,11 @@ class LogWriter(LogView):
             if not entries:
                 return self._head.size
             self._in_doubt = True
-            head = self._appended(self._head, entries)
+            try:
+                head = self._appended(self._head, entries)
+            except BaseException:
+                self._forget()
+                raise
             self._head, self._in_doubt = head, False
             return head.size - len(entries)
 
@@ -115,7 +119,7 @@ class LogWriter(LogView):
         """
         with self._turn:
             self._require_lock()
-            self._roots = {}
+            self._forget()
             self._open()
             self._in_doubt = False
 
@@ -170,9 +174,10 @@ class LogWriter(LogView):
         size = first + len(entries)
         pending.extend(edge.partial_tiles(edges, size))
         self._write_all(pending)
-        signed = self._sign(Checkpoint(self._origin, size, edge.root(edges)))
+        unsigned = Head(size, edge.frozen(edges), tuple(run[len(run) - size % tile.WIDTH :]), "")
+        signed = self._sign(Checkpoint(self._origin, size, self._root_of(unsigned)))
         self._publish(signed, size)
-        return Head(size, edge.frozen(edges), tuple(run[len(run) - size % tile.WIDTH :]), signed)
+        return changed(unsigned, signed=signed)
 
     def recover(self, entries_from: Callable[[int], Sequence[bytes]], stored: int) -> int:
         """Brings the files up to the ``stored`` entries of the database; returns how many it appended.
@@ -242,7 +247,8 @@ class LogWriter(LogView):
     def _publish(self, signed: str, size: int) -> None:
         # What was once the current checkpoint must never be forgotten: its kept copy is durable first.
         self._write_all([(f"{CHECKPOINT}.{size}", signed.encode())])
-        replace(self._folder / CHECKPOINT, signed.encode())
+        # After a power cut it may be the one before: the kept copies tell which is the newest.
+        replace(self._folder / CHECKPOINT, signed.encode(), sync_folder=False)
 
 
 def _write_once(path: Path, content: bytes, folders: set[Path]) -> None:

@@ -103,6 +103,27 @@ def test_a_failing_write_leaves_a_log_that_can_be_continued(
     again.close()
 
 
+@pytest.mark.parametrize("before", [2, 254])
+def test_what_was_never_signed_leaves_no_trace_in_what_follows(
+    log: LogWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """Its hashes were reckoned already; other entries may come in its place."""
+    log.append(entries(before))
+    fail_at(f"checkpoint.{before + 6}", monkeypatch)
+    with pytest.raises(OSError, match="disk full"):
+        log.append(entries(6, before))
+    monkeypatch.undo()
+    log.close()
+    log.take()
+    others = [b"other %d" % number for number in range(6)]
+    log.append(others)
+    for number, other in enumerate(others, before):
+        assert proof.verify(log.prove(number), log.key).entry == other
+    again = reopen(log, tmp_path)
+    assert proof.verify(again.prove(before + 1), again.key).entry == others[1]
+    again.close()
+
+
 def test_a_failed_append_is_looked_up_in_place(log: LogWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = entries(6)
     log.append(stored[:2])

@@ -1,5 +1,6 @@
 """One service as one process: configuration in, uvicorn out, nothing of a request in its log."""
 
+import gc
 import os
 import secrets
 import signal
@@ -23,6 +24,9 @@ SEVERAL = ("consent",)
 SWITCH_SECONDS = 0.0005
 """How long a thread of Python may keep the others waiting: the event loop stands still for so long, and with it
 every answer, whenever it gives way to a thread that reckons. Python's own 5 ms is more than a use takes."""
+
+COLLECT = (10_000, 20, 20)
+"""Objects made until the collector looks, and how often it looks further: Python's own 700 is a request of ours."""
 
 SHUTDOWN_SECONDS = 10
 """How long a use in flight may take to end after SIGTERM."""
@@ -54,6 +58,10 @@ def run(service: str, configuration: Path, *, profile: Profile, with_parent: boo
         print(f"{service}: {configuration}: {fault}", file=sys.stderr)
         return 2
     sys.setswitchinterval(SWITCH_SECONDS)
+    # What is loaded by now stays to the end: looking through it again and again would find nothing to collect.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
     _serve(app, head, shared=worker)
     return 0
 

@@ -221,24 +221,38 @@ class Writer:
                 yield from self._decided([job])
 
     def _transaction(self, jobs: Sequence[_Job]) -> list[_Job]:
-        alone, done = len(jobs) == 1, list[_Job]()
+        """Mostly all of a batch succeed, and need no savepoint of their own: to a server that is a journey each.
+
+        Where one does not, all is undone and done again, each behind its savepoint.
+        """
         with turn_of(self._engine):
-            direct = self._begun(*(() if alone else (_SAVEPOINT,)))
-            try:
-                until = time.monotonic() + MAX_BATCH_SECONDS
-                for job in jobs:
-                    done.append(job)
-                    _execute(direct, job, alone=alone)
-                    if time.monotonic() > until:
-                        break
-            except BaseException:
-                self._roll_back(direct)
-                raise
-            if alone and done[0].fault is not None:
-                self._roll_back(direct)
-            else:
-                self._commit(direct, done)
-        return done
+            done = self._attempt(jobs, _execute)
+            if done is None:
+                done = self._attempt(jobs, _execute_behind_savepoint, _SAVEPOINT)
+            assert done is not None
+            return done
+
+    def _attempt(
+        self, jobs: Sequence[_Job], execute: Callable[[Direct, _Job], None], *savepoint: str
+    ) -> list[_Job] | None:
+        """Those that are settled; None where a fault undid those before it as well."""
+        done = list[_Job]()
+        direct = self._begun(*savepoint)
+        try:
+            until = time.monotonic() + MAX_BATCH_SECONDS
+            for job in jobs:
+                done.append(job)
+                execute(direct, job)
+                if time.monotonic() > until or (job.fault is not None and not savepoint):
+                    break
+        except BaseException:
+            self._roll_back(direct)
+            raise
+        if done[-1].fault is None or savepoint:
+            self._commit(direct, done)
+            return done
+        self._roll_back(direct)
+        return done if len(jobs) == 1 else None
 
     def _commit(self, direct: Direct, done: Sequence[_Job]) -> None:
         try:
@@ -294,8 +308,8 @@ class _OutcomeUnknownError(Exception):
 _SAVEPOINT = "SAVEPOINT work"
 
 
-def _execute(direct: Direct, job: _Job, *, alone: bool) -> None:
-    """The job's statements behind the savepoint; raises only what the transaction does not survive."""
+def _execute(direct: Direct, job: _Job) -> None:
+    """The job's statements; raises only what the transaction does not survive."""
     job.result = job.fault = None
     try:
         job.result = job.work(direct)
@@ -305,8 +319,10 @@ def _execute(direct: Direct, job: _Job, *, alone: bool) -> None:
         raise
     except Exception as fault:  # noqa: BLE001  # it is its caller's, and undoes its own part only
         job.fault = fault
-    if alone:
-        return
+
+
+def _execute_behind_savepoint(direct: Direct, job: _Job) -> None:
+    _execute(direct, job)
     if job.fault is not None:
         direct.run(f"ROLLBACK TO {_SAVEPOINT}")
     else:

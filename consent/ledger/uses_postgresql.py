@@ -27,6 +27,10 @@ from consent.ledger.uses import SEEN_SECONDS, Forgetting, Order, Outcome, Refuse
 STATEMENT_SECONDS = 5.0
 """A database that takes longer is as good as gone: an allow would have expired by then."""
 
+_PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
+"""Every statement here names its rows by their key: planning it anew for each use, over all partitions, would cost
+the server as much as the use itself."""
+
 # ``tag`` comes back with the row: answers of many statements sent at once find their question.
 _READ = Statement.of(READ.replace("SELECT ", "SELECT :tag::int, ", 1), "$")
 _UPDATE = Statement.of(UPDATE.replace("RETURNING ", "RETURNING :tag::int, "), "$")
@@ -153,7 +157,10 @@ class LoopLane:
     async def _open(self) -> Any:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
-                **self._arguments, timeout=STATEMENT_SECONDS, command_timeout=STATEMENT_SECONDS
+                **self._arguments,
+                timeout=STATEMENT_SECONDS,
+                command_timeout=STATEMENT_SECONDS,
+                server_settings=_PLANNED_ONCE,
             )
         return self._connection
 

@@ -27,9 +27,9 @@ from consent.ledger.uses import SEEN_SECONDS, Forgetting, Order, Outcome, Refuse
 STATEMENT_SECONDS = 5.0
 """A database that takes longer is as good as gone: an allow would have expired by then."""
 
-_PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
+_PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 """Every statement here names its rows by their key: planning it anew for each use, over all partitions, would cost
-the server as much as the use itself."""
+the server as much as the use itself. A plan that was made while a table was small must suit it when it has grown."""
 
 # ``tag`` comes back with the row: answers of many statements sent at once find their question.
 _READ = Statement.of(READ.replace("SELECT ", "SELECT :tag::int, ", 1), "$")

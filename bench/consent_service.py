@@ -28,7 +28,7 @@ from tests.consent_city import HOLDER, SERVICE
 from tests.postgresql import PostgreSQLMissing, find_programs
 
 WAYS = 64
-USES, GRANTS, ACCOUNTS, WITHDRAWALS = 2_000, 400, 400, 40
+USES, GRANTS, ACCOUNTS, WITHDRAWALS = 2_000, 800, 400, 40
 SETTLE_SECONDS = 0.3
 """Answers go out before their leaves are in the log: that is waited for, and counted."""
 SECOND_US = 1e6

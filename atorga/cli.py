@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atorga import audit_arguments, catalogue_commands, holder_commands, issuer_commands, officers_commands
+from wallet_cli.id_arguments import shield, unshield
 
 DEFAULT_PORT_BASE = 8100
 
@@ -42,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = parser().parse_args(arguments)
+    given = unshield(parser().parse_args(shield(sys.argv[1:] if arguments is None else arguments)))
     from atorga import import_names
 
     if (fault := import_names.clash()) is not None:

@@ -10,6 +10,7 @@ from importlib import import_module
 
 from wallet_cli import arguments, texts
 from wallet_cli.errors import UsageFault, WalletError
+from wallet_cli.id_arguments import shield, unshield
 from wallet_cli.invocation import Invocation
 from wallet_cli.terminal import Terminal
 from wallet_cli.texts import Texts
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None, *, world: World | None = None) -> in
     # Known before argparse runs, so that its own complaint also comes as an object.
     world.terminal.json = "--json" in given
     try:
-        parsed = arguments.build(words).parse_args(given)
+        parsed = unshield(arguments.build(words).parse_args(shield(given)))
         world.terminal.assume_yes = getattr(parsed, "yes", False)
         module, _, function = parsed.run.partition(":")
         getattr(import_module(f"wallet_cli.commands.{module}"), function)(Invocation(world, words, parsed))

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from sqlalchemy import BigInteger, Column, Engine, LargeBinary, MetaData, Table, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from consent.ledger.grant_row import GIVEN, Entry, GrantBody, HotRow, add_event
 from consent.ledger.grants import GrantStore
@@ -94,6 +95,20 @@ class UnsortedStore(RowLockStore):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine, _AsItCame(engine))
+
+    def _use(self, asked: tuple[bytes, int]) -> int | None:
+        try:
+            return super()._use(asked)
+        except OperationalError:
+            # Even one that is tried alone may be whom the database gives up, among others that wait in a circle.
+            return None
+
+    def withdraw(self, grant_id: bytes, mask: int | None) -> None:
+        while True:
+            try:
+                return super().withdraw(grant_id, mask)
+            except OperationalError:
+                continue
 
 
 class SortedStore(RowLockStore):

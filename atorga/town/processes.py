@@ -144,9 +144,13 @@ def listens(port: int) -> bool:
 
 
 def listens_at(path: Path) -> bool:
-    with socket_address(path) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex(address) == 0
+    try:
+        with socket_address(path) as address, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(0.5)
+            return probe.connect_ex(address) == 0
+    except FileNotFoundError:
+        # A long path is reached through its folder, which the service has yet to make.
+        return False
 
 
 def free(port: int) -> bool:

@@ -65,9 +65,10 @@ class Sending:
                     send()
                 except (ConsentError, IdentityError) as fault:
                     _LOG.info("%s: %s", send.__name__, fault)
-                except Exception:  # noqa: BLE001
-                    # A database that is gone for a while must not end the thread that owes something.
-                    _LOG.exception("%s: nothing was sent", send.__name__)
+                except Exception as fault:  # noqa: BLE001
+                    # A database that is gone for a while must not end the thread that owes something. Its words
+                    # quote a statement's values: the type alone is told.
+                    _LOG.error("%s: nothing was sent (%s)", send.__name__, type(fault).__name__)
 
     def notices(self) -> int:
         """Delivers spooled notices in their order, until one cannot be; how many ended. Raises PeerUnavailable."""

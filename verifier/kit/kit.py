@@ -251,9 +251,10 @@ class ConsentKit:
                 except (ConsentError, IdentityError) as fault:
                     _LOG.info("%s: %s", owed.__name__, fault)
                     wait = RETRY_SECONDS
-                except Exception:  # noqa: BLE001
-                    # A database that is gone for a while must not end the thread.
-                    _LOG.exception("%s: nothing was done", owed.__name__)
+                except Exception as fault:  # noqa: BLE001
+                    # A database that is gone for a while must not end the thread. Its words quote a statement's
+                    # values: the type alone is told.
+                    _LOG.error("%s: nothing was done (%s)", owed.__name__, type(fault).__name__)
 
     def introspect(self, grant_id: str) -> Active | None:
         """Whether the grant may be used now; None = no, or not ours. Raises PeerUnavailable, MessageError."""

@@ -8,6 +8,7 @@ grant and counter without our commit would be another process's.
 import asyncio
 from dataclasses import dataclass
 from threading import Lock, get_ident
+from typing import Protocol
 
 from consent.errors import OutOfService
 from consent.grant.accreditation import VerifiedAccreditation
@@ -36,11 +37,10 @@ class Plan:
     reasons: tuple[Reason, ...] = ()
 
 
-class Rules:
+class Rules(Protocol):
     """Whoever knows what a grant allows; see ``Deciding``."""
 
-    def plan(self, case: "UseCase", row: HotRow | None, body: GrantBody | None) -> Plan:
-        raise NotImplementedError
+    def plan(self, case: "UseCase", row: HotRow | None, body: GrantBody | None) -> Plan: ...
 
 
 class UseCase:

@@ -67,7 +67,7 @@ from identity.keys.keyed_hash import KeyedHashClient
 from identity.keys.signer import SoftwareSigner
 from identity.randomness import Random
 from identity.trust import spec as trust_spec
-from identity.trust.bases import BasesReader
+from identity.trust.reader import BasesReader
 from verifier.client import VerifierClient
 
 DATABASE = "consent.db"

@@ -57,10 +57,9 @@ from identity.status.checker import StatusChecker
 from identity.status.schedule import StatusSchedule
 from identity.status.signers import status_addresses
 from identity.trust import spec as trust_spec
-from identity.trust.bases import BasesReader
 from identity.trust.chain import anchors_from_pem
 from identity.trust.issuers import IssuerTrust
-from identity.trust.reader import REFRESH_SECONDS, RegistryReader
+from identity.trust.reader import REFRESH_SECONDS, BasesReader, RegistryReader
 from identity.trust.registry import VerifiedRegistry
 
 __all__ = ["Assembled", "Own", "assemble", "build", "settings"]

@@ -6,21 +6,15 @@ or stands in one that is stale, allows nothing.
 Verifying: the steps of ``identity.trust.registry``, with its own ``typ``, members and versions.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
-from identity.clock import Clock
 from identity.codec import strict_json
 from identity.codec.members import boolean, digest, exact_members, integer, mapping, text
 from identity.envelope import jws
-from identity.errors import EncodingError, EnvelopeError, FetchError, IdentityError, TrustError
-from identity.fetch import Fetcher
+from identity.errors import EncodingError, EnvelopeError, TrustError
 from identity.keys.signer import Signer
 from identity.trust import spec
 from identity.trust.chain import format_x5c, read_x5c, verify_chain
@@ -33,8 +27,6 @@ MAX_HOLDERS = 256
 MAX_LAW = 1_024
 """Characters: a citation, shown to the resident."""
 
-REFRESH_SECONDS = 60
-RETRY_SECONDS = 2
 """As for the list of parties: a basis that was taken back is believed a minute longer at most."""
 
 _HEADER = frozenset({"typ", "alg", "x5c"})
@@ -174,94 +166,3 @@ def _basis(entry: Mapping[str, Any]) -> Basis:
     if basis.valid_from >= basis.valid_to:
         raise EncodingError(f"{WHAT}: 'from' is not before 'to'")
     return basis
-
-
-class BasesReader:
-    """The newest list, asked for again when it is time; threads may share one.
-
-    ``kept`` is a file for it, so that a restart needs no network and no older version is taken after it.
-    """
-
-    def __init__(
-        self, url: str, *, fetcher: Fetcher, anchors: Sequence[bytes], clock: Clock, kept: Path | None = None
-    ) -> None:
-        self._url = url
-        self._fetcher = fetcher
-        self._anchors = tuple(anchors)
-        self._clock = clock
-        self._kept = kept
-        self._turn = Lock()
-        self._known: VerifiedBases | None = None
-        self._fault = "not asked yet"
-        self._next = 0.0
-        self._restored = False
-
-    def current(self) -> VerifiedBases:
-        """Raises TrustError where no list is known, or only one that has expired."""
-        now = self._clock()
-        known = self._known
-        usable = known is not None and now < known.expires
-        if self._is_due(now) and self._turn.acquire(blocking=not usable):
-            try:
-                if self._is_due(self._clock()):
-                    self._refresh()
-            finally:
-                self._turn.release()
-        known = self._known
-        if known is None:
-            raise TrustError(f"{WHAT}: no list is known: {self._fault}")
-        known.require_current(now)
-        return known
-
-    def _is_due(self, now: float) -> bool:
-        return not self._next - REFRESH_SECONDS <= now < self._next
-
-    def _refresh(self) -> None:
-        now, wait = int(self._clock()), float(RETRY_SECONDS)
-        if not self._restored:
-            self._restore(now)
-            self._restored = True
-        try:
-            body = self._fetcher.get(self._url, accept=spec.MEDIA_TYPE, max_bytes=MAX_BYTES)
-            minimum = 0 if self._known is None else self._known.version
-            fresh = verify_bases(body.decode("ascii"), anchors=self._anchors, now=now, minimum_version=minimum)
-            changed = self._known is None or fresh.compact != self._known.compact
-            self._known, wait = fresh, float(REFRESH_SECONDS)
-            if changed:
-                self._keep(fresh)
-        except UnicodeDecodeError:
-            self._fault = f"{WHAT}: not ASCII"
-        except (FetchError, TrustError, OSError) as fault:
-            self._fault = str(fault)
-        self._next = self._clock() + wait
-
-    def _restore(self, now: int) -> None:
-        if self._kept is None:
-            return
-        with suppress(OSError, UnicodeDecodeError, IdentityError):
-            compact = self._kept.read_bytes()[: MAX_BYTES + 1].decode("ascii")
-            issued = integer(
-                strict_json.parse_object(
-                    jws.parse(compact, what=WHAT, max_bytes=MAX_BYTES).payload, what=WHAT, max_bytes=MAX_BYTES
-                ),
-                "iat",
-                what=WHAT,
-            )
-            # One that has expired since is checked as of its own time: it still sets the oldest version.
-            self._known = verify_bases(compact, anchors=self._anchors, now=min(now, issued))
-
-    def _keep(self, bases: VerifiedBases) -> None:
-        """Whole or not at all. Raises OSError; the list is used all the same."""
-        if self._kept is None:
-            return
-        temporary = self._kept.with_name(f".{self._kept.name}.{os.getpid()}")
-        with temporary.open("wb") as file:
-            file.write(bases.compact.encode("ascii"))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._kept)
-        folder = os.open(self._kept.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -1,10 +1,11 @@
-"""Reading the signed list again and again: the newest version seen, never an older one, never a stale one."""
+"""Reading a signed list again and again: the newest version seen, never an older one, never a stale one."""
 
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
+from typing import Generic, Protocol, TypeVar
 
 from identity.clock import Clock
 from identity.codec import strict_json
@@ -13,6 +14,7 @@ from identity.envelope import jws
 from identity.errors import FetchError, IdentityError, TrustError
 from identity.fetch import Fetcher
 from identity.trust import spec
+from identity.trust.bases import VerifiedBases, verify_bases
 from identity.trust.registry import MAX_BYTES, VerifiedRegistry, verify_registry
 
 REFRESH_SECONDS = 60
@@ -22,8 +24,30 @@ RETRY_SECONDS = 2
 """After a failure: soon, but a registry that is down is not asked by every request."""
 
 
-class RegistryReader:
-    """Threads may share one. ``current`` asks the registry when it is time, else answers from memory.
+class SignedList(Protocol):
+    """A list under one of its anchors, as of the time for which it was verified."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def issued(self) -> int: ...
+    @property
+    def expires(self) -> int: ...
+    @property
+    def compact(self) -> str: ...
+    def require_current(self, now: float) -> None: ...
+
+
+ListT = TypeVar("ListT", bound=SignedList)
+ListT_co = TypeVar("ListT_co", bound=SignedList, covariant=True)
+
+
+class Verify(Protocol[ListT_co]):
+    def __call__(self, compact: str, *, anchors: Sequence[bytes], now: int, minimum_version: int = 0) -> ListT_co: ...
+
+
+class ListReader(Generic[ListT]):
+    """Threads may share one. ``current`` asks for the list when it is time, else answers from memory.
 
     ``kept`` is a file for the newest version: with it a restart needs no network, and a version
     seen before the restart stays the oldest that is taken.
@@ -31,6 +55,8 @@ class RegistryReader:
 
     def __init__(
         self,
+        what: str,
+        verify: Verify[ListT],
         url: str,
         *,
         fetcher: Fetcher,
@@ -39,6 +65,8 @@ class RegistryReader:
         kept: Path | None = None,
         refresh_seconds: float = REFRESH_SECONDS,
     ) -> None:
+        self._what = what
+        self._verify = verify
         self._url = url
         self._fetcher = fetcher
         self._anchors = tuple(anchors)
@@ -46,14 +74,14 @@ class RegistryReader:
         self._kept = kept
         self._refresh_seconds = refresh_seconds
         self._refreshing = Lock()
-        self._known: VerifiedRegistry | None = None
+        self._known: ListT | None = None
         self._minimum_version = 0
         self._fault = "not asked yet"
         self._next = 0.0
         self._restored = False
         self._written = ""
 
-    def current(self) -> VerifiedRegistry:
+    def current(self) -> ListT:
         """The newest list we know, if it has not expired. Raises TrustError.
 
         While one thread asks the registry, others go on with what is known; they wait only where
@@ -71,11 +99,11 @@ class RegistryReader:
                 self._refreshing.release()
         known = self._known
         if known is None:
-            raise TrustError(f"registry: no list is known: {self._fault}")
+            raise TrustError(f"{self._what}: no list is known: {self._fault}")
         known.require_current(now)
         return known
 
-    def known(self) -> VerifiedRegistry | None:
+    def known(self) -> ListT | None:
         """The list in memory, for whoever must not wait; None where it is time for ``current`` to look."""
         now, known = self._clock(), self._known
         return None if known is None or now >= known.expires or self._is_due(now) else known
@@ -96,21 +124,21 @@ class RegistryReader:
             wait = self._refresh_seconds
             self._keep()
         except UnicodeDecodeError:
-            self._fault = "registry: not ASCII"
+            self._fault = f"{self._what}: not ASCII"
         except (FetchError, TrustError, OSError) as fault:
             self._fault = str(fault)
         self._next = self._clock() + wait
 
-    def _verified(self, compact: str, now: int) -> VerifiedRegistry:
-        fresh = verify_registry(compact, anchors=self._anchors, now=now, minimum_version=self._minimum_version)
+    def _verified(self, compact: str, now: int) -> ListT:
+        fresh = self._verify(compact, anchors=self._anchors, now=now, minimum_version=self._minimum_version)
         known = self._known
         if known is not None and fresh.version == known.version and fresh.issued < known.issued:
-            raise TrustError(f"registry: version {fresh.version} was signed before the one that is known")
+            raise TrustError(f"{self._what}: version {fresh.version} was signed before the one that is known")
         return fresh
 
-    def _take(self, registry: VerifiedRegistry) -> None:
-        self._known = registry
-        self._minimum_version = registry.version
+    def _take(self, found: ListT) -> None:
+        self._known = found
+        self._minimum_version = found.version
 
     def _restore(self, now: int) -> None:
         """The file is checked like any other copy; one that has expired since still sets the oldest version."""
@@ -119,10 +147,12 @@ class RegistryReader:
         with suppress(OSError, UnicodeDecodeError, IdentityError):
             compact = self._kept.read_bytes()[: MAX_BYTES + 1].decode("ascii")
             with suppress(TrustError):
-                self._take(verify_registry(compact, anchors=self._anchors, now=now))
+                self._take(self._verify(compact, anchors=self._anchors, now=now))
                 self._written = compact
                 return
-            self._minimum_version = verify_registry(compact, anchors=self._anchors, now=_issued(compact)).version
+            self._minimum_version = self._verify(
+                compact, anchors=self._anchors, now=_issued(compact, self._what)
+            ).version
 
     def _keep(self) -> None:
         """Whole or not at all, also when the power fails: rename, and sync file and folder.
@@ -145,7 +175,35 @@ class RegistryReader:
         self._written = self._known.compact
 
 
-def _issued(compact: str) -> int:
+class RegistryReader(ListReader[VerifiedRegistry]):
+    """The list of parties (WIRE C12)."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        fetcher: Fetcher,
+        anchors: Sequence[bytes],
+        clock: Clock,
+        kept: Path | None = None,
+        refresh_seconds: float = REFRESH_SECONDS,
+    ) -> None:
+        super().__init__(
+            "registry", verify_registry, url,
+            fetcher=fetcher, anchors=anchors, clock=clock, kept=kept, refresh_seconds=refresh_seconds,
+        )  # fmt: skip
+
+
+class BasesReader(ListReader[VerifiedBases]):
+    """The list of approved bases (ADR 0009, D2)."""
+
+    def __init__(
+        self, url: str, *, fetcher: Fetcher, anchors: Sequence[bytes], clock: Clock, kept: Path | None = None
+    ) -> None:
+        super().__init__("bases", verify_bases, url, fetcher=fetcher, anchors=anchors, clock=clock, kept=kept)
+
+
+def _issued(compact: str, what: str) -> int:
     """The unverified ``iat``, to check an expired copy as of its own time. Raises IdentityError."""
-    payload = jws.parse(compact, what="registry", max_bytes=MAX_BYTES).payload
-    return integer(strict_json.parse_object(payload, what="registry", max_bytes=MAX_BYTES), "iat", what="registry")
+    payload = jws.parse(compact, what=what, max_bytes=MAX_BYTES).payload
+    return integer(strict_json.parse_object(payload, what=what, max_bytes=MAX_BYTES), "iat", what=what)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from identity.errors import FetchError, TrustError
-from identity.trust.bases import BasesReader, VerifiedBases, sign_bases, verify_bases
+from identity.trust.bases import VerifiedBases, sign_bases, verify_bases
+from identity.trust.reader import BasesReader
 from identity.trust.registry import sign_registry
 from tests.unit.identity.trust.conftest import DAY, NOW, City, claims
 
@@ -130,8 +131,18 @@ def test_a_reader_keeps_the_newest_and_takes_no_older_one(tmp_path: Path) -> Non
         again.current()
     served.text = signed(version=4, iat=int(now[0]), exp=int(now[0]) + 60)
     late = reader(served, lambda: now[0], tmp_path / "bases")
-    with pytest.raises(TrustError, match="expired"):
+    with pytest.raises(TrustError, match="version 4 is older than 5"):
         late.current()
+
+
+def test_the_same_version_signed_earlier_is_not_taken_back() -> None:
+    now = [float(NOW)]
+    served = Served(signed(basis(), version=5, iat=NOW))
+    read = reader(served, lambda: now[0])
+    assert len(read.current().bases) == 1
+    served.text = signed(version=5, iat=NOW - 10)
+    now[0] += 61
+    assert len(read.current().bases) == 1 and served.asked == 2
 
 
 def test_without_a_list_nothing_is_known() -> None:

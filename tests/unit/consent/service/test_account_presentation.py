@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from consent.service.account_presentation import IDS, AccountPresentation
+from consent.service.account_presentation import AccountPresentation
+from consent.service.asked_presentation import IDS
 from consent.service.operator import Operator
 from identity.errors import CredentialError, IdentityError
 from identity.formats.sd_jwt_vc.present import present as present_sd_jwt

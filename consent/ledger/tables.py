@@ -50,6 +50,8 @@ class Account(Table, table=True):
     """A resident's account: who holds ``thumbprint`` acts for it."""
 
     __tablename__ = "account"
+    # A number is given once, also after its account was erased.
+    __table_args__ = {"sqlite_autoincrement": True}
     number: int | None = Field(default=None, primary_key=True)
     claim_hash: bytes = Field(sa_column=Column(LargeBinary, unique=True, nullable=False))
     thumbprint: str = Field(unique=True)

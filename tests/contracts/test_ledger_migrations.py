@@ -66,6 +66,7 @@ def test_what_is_stored_goes_along_both_ways(engine: Engine) -> None:
     grants = [bytes([number]) * 16 for number in range(40)]
     row = dict.fromkeys(ROW_COLUMNS.split(", "), 7)
     with engine.begin() as connection:
+        connection.execute(_ACCOUNT, {"number": 7, "hash": b"a"})
         for grant in grants:
             connection.execute(_ROW, row | {"id": grant})
             connection.execute(_BODY, {"id": grant, "key": bytes(32)})
@@ -77,11 +78,16 @@ def test_what_is_stored_goes_along_both_ways(engine: Engine) -> None:
             for table in ("grant_row", "grant_body", "ending", "event"):
                 found = connection.execute(text(f"SELECT grant_id FROM {table} ORDER BY grant_id")).scalars()
                 assert [bytes(one) for one in found] == grants
+            assert connection.execute(text("SELECT number, thumbprint, full_after FROM account")).all() == [(7, "t", 9)]
     with engine.begin() as connection:
         connection.execute(_EVENT, {"id": grants[0], "leaf": bytes(80)})
         assert connection.execute(text("SELECT count(DISTINCT sequence) FROM event")).scalar_one() == 41
 
 
+_ACCOUNT = text(
+    "INSERT INTO account (number, claim_hash, thumbprint, account_jwk, view_jwk, full_after) "
+    "VALUES (:number, :hash, 't', '{}', '{}', 9)"
+)
 _ROW = text(
     f"INSERT INTO grant_row ({ROW_COLUMNS}) "
     f"VALUES (:id, {', '.join(f':{name}' for name in ROW_COLUMNS.split(', ')[1:])})"

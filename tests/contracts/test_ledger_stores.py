@@ -15,6 +15,7 @@ from consent.errors import CallerUnproven, LedgerConflict
 from consent.ledger import grants, turns
 from consent.ledger.accounts import RECOVERY_SECONDS, AccountStore
 from consent.ledger.declarations import DeclarationStore
+from consent.ledger.ended_grants import EndedGrants
 from consent.ledger.events import EventStore
 from consent.ledger.grants import Entry, GrantBody, GrantStore, HotRow
 from consent.ledger.leaf import DAY_ONLY, Kind, Leaf
@@ -456,6 +457,20 @@ def test_accounts(engine: Engine) -> None:
     assert account is not None and account == store.by_number(number)
     with pytest.raises(LedgerConflict, match="taken"):
         enrol(b"b", "two")
+
+
+def test_an_accounts_number_is_given_once(engine: Engine) -> None:
+    """A grant that is written just after its account was erased must not be the next resident's."""
+    accounts, ended = AccountStore(engine), EndedGrants(engine)
+    numbers = []
+    for name in (b"a", b"b", b"c"):
+        account, _ = accounts.enrol(
+            claim_hash=name, thumbprint=name.decode(), account_jwk="{}", view_jwk="{}", now=NOW,
+            recovery_id=token_bytes(16),
+        )  # fmt: skip
+        assert ended.erase(account.number, [], now=NOW, whole_account=True)
+        numbers.append(account.number)
+    assert len(set(numbers)) == 3
 
 
 def test_enrolment_nonces_are_single_use_and_bound(engine: Engine) -> None:

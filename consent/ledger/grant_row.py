@@ -121,11 +121,6 @@ def insert_row(connection: Statements, row: HotRow) -> None:
     connection.execute(INSERT_ROW, row_parameters(row))
 
 
-def insert_grant(connection: Statements, row: HotRow, body: GrantBody) -> None:
-    insert_row(connection, row)
-    connection.execute(INSERT_BODY, body_parameters(row.grant_id, body))
-
-
 def read_row(found: Sequence[Any]) -> HotRow:
     values = list(found)
     values[0] = bytes(values[0])

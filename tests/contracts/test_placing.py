@@ -11,12 +11,13 @@ from sqlalchemy import Engine, text
 
 from consent.errors import LedgerConflict
 from consent.ledger.events import EventStore
-from consent.ledger.grant_row import CLOSING_SECONDS, Entry, GrantBody, HotRow, add_event, insert_grant, to_spread
+from consent.ledger.grant_row import CLOSING_SECONDS, Entry, GrantBody, HotRow, add_event, to_spread
 from consent.ledger.leaf import DAY_ONLY, Kind, Leaf
 from consent.ledger.log_turn import LogTurn
 from consent.ledger.placing import LATE_MILLISECONDS, Placing
 from consent.ledger.schema import open_engine, upgrade
 from consent.ledger.spreading import HOUR, SPREAD, due
+from tests.stored_grant import insert_grant
 
 NOW = 1_795_315_010_000
 ANA, BEA = 1, 2

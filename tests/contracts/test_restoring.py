@@ -22,13 +22,13 @@ from consent.ledger.grant_row import (
     GrantBody,
     HotRow,
     add_event,
-    insert_grant,
 )
 from consent.ledger.grants import GrantStore
 from consent.ledger.leaf import DAY_ONLY, Kind, Leaf, end_day
 from consent.ledger.placing import Placing
 from consent.ledger.restoring import Restoring
 from consent.ledger.schema import open_engine, upgrade
+from tests.stored_grant import insert_grant
 
 NOW = 1_795_315_010
 MINUTE = NOW // 60 - 10

@@ -22,12 +22,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from consent.errors import ConsentError, LogError
 from consent.ledger.events import EventStore
-from consent.ledger.grant_row import Entry, GrantBody, HotRow, MakeEntry, add_event, insert_grant
+from consent.ledger.giving import Giving, give
+from consent.ledger.grant_row import Entry, GrantBody, HotRow, MakeEntry
 from consent.ledger.grants import GrantStore
 from consent.ledger.leaf import Kind, Leaf
 from consent.ledger.placing import Placing
@@ -36,6 +37,8 @@ from consent.ledger.writer import Writer
 from consent.log.writer import LogWriter
 from identity.keys.ed25519 import Ed25519Signer
 from tests.faults.log_worker import ORIGIN, SEED
+
+_ASK = text("INSERT INTO request (request_id, service, jws, expires, state) VALUES (:request_id, 1, '', :expires, 0)")
 
 MOST_CALLS = 200
 """Beyond the calls of one child: a sweep that does not end by then is a fault of the test."""
@@ -74,11 +77,13 @@ class Worker:
         row = HotRow(grant_id, 1, 1, 2, 3, 1, 1, 0, NOW + 1000, 1, 0, 0, 0, 0, 0, 0, 0, 0)
         body = GrantBody("jws", "locator", grant_id.hex(), bytes(32), "{}", None, None)
 
-        def give(connection: Any) -> None:
-            insert_grant(connection, row, body)
-            add_event(connection, entry(Kind.GRANT)(row), grant_id, 1)
+        giving = Giving.of(row, body, entry(Kind.GRANT)(row), request_id=grant_id, now=NOW, proof=None)
 
-        self.writer.run(give, key=grant_id)
+        def ask_and_give(connection: Any) -> None:
+            connection.execute(_ASK, {"request_id": grant_id, "expires": NOW + 600})
+            give(connection, giving)
+
+        self.writer.run(ask_and_give, key=grant_id)
         self.tell(grant_id, 1, Kind.GRANT)
         yield "given"
         for counter in (2, 3):

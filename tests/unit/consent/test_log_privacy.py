@@ -14,11 +14,12 @@ from random import Random
 import pytest
 from sqlalchemy import Engine, event
 
-from consent.ledger.grant_row import Entry, GrantBody, HotRow, add_event, insert_grant, to_spread
+from consent.ledger.grant_row import Entry, GrantBody, HotRow, add_event, to_spread
 from consent.ledger.leaf import Kind, Leaf
 from consent.ledger.placing import Placing
 from consent.ledger.schema import open_engine, upgrade
 from consent.ledger.spreading import HOUR, due
+from tests.stored_grant import insert_grant
 
 NOW = 1_795_314_000_000
 RESIDENTS, FROZEN, ACTS_EACH = 200, 12, 2
